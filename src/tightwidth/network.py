@@ -1,0 +1,261 @@
+"""Depth-two networks in three forms, started from Xavier initialization with zero outputs (sections 2.3 and 2.5).
+
+- `Plain`: the weights (W, u) themselves.  The reference, and what users export.
+- `Displacement`: where the weights have moved from their start, times B.  Exactly the same network, but accurate in
+  float32 at any B, where the plain form drowns in the rounding of a cancelling sum.
+- `Tangent`: the limit B -> infinity, which is linear in what is trained.
+
+All three take the learning rate of the embedding, eta; the step of the plain weights is ``eta / (2 q B^2)``.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from tightwidth import divided_difference as dd
+from tightwidth.activations import Activation
+from tightwidth.precision import follows_dtype
+
+BLOCK_ELEMENTS = 1 << 24  # of the largest temporary, in numbers
+
+Update = Callable[[Array, Array], Any]
+
+
+class Plain(eqx.Module):
+    """Hold ``h(x) = <u, sigma(W x)>`` by its weights; neurons i and q + i are a pair.
+
+    References
+    ----------
+    Daniely (2020), Section 2.3.
+    """
+
+    W: Float[Array, "two_q d"]
+    u: Float[Array, " two_q"]
+    B: Float[Array, ""]
+    activation: Activation = eqx.field(static=True)
+
+    @property
+    def q(self) -> int:
+        """Number of pairs."""
+        return self.W.shape[0] // 2
+
+    def cache(self, X: Float[Array, "m d"]) -> None:
+        """Return None: nothing about a point stays the same while W moves."""
+
+    def forward(self, X: Float[Array, "b d"], cached: None = None) -> tuple[Float[Array, " b"], Update]:
+        """Return the outputs, and the function (l'/b, eta) -> network after one step."""
+        q = self.q
+        # two products of one shape, so that the halves agree to the bit and h = 0 exactly at the start
+        z = jnp.concatenate([X @ self.W[:q].T, X @ self.W[q:].T], axis=1)
+        values = self.activation.sigma(z)
+        terms = self.u * values
+        h = jnp.sum(terms[:, :q] + terms[:, q:], axis=1)
+
+        def update(slopes: Float[Array, " b"], eta: Float[Array, ""]) -> Self:
+            step = slopes * (eta / (2 * q) / self.B / self.B)
+            back = step[:, None] * self.activation.sigma_prime(z) * self.u
+            return eqx.tree_at(lambda net: (net.W, net.u), self, (self.W - back.T @ X, self.u - step @ values))
+
+        return h, update
+
+
+class Displacement(eqx.Module):
+    """Hold the network by its displacements: ``w_i^+- = w_i' +- (P_i, N_i)/B``, ``u = (B + s/B, -B + r/B)``.
+
+    With ``z = <w', x>``, ``a = <P, x>``, ``c = <N, x>``:
+    ``h(x) = sum_i B [sigma(z + a/B) - sigma(z - c/B)] + (1/B) sum_i [s sigma(z + a/B) + r sigma(z - c/B)]``.
+    """
+
+    W_half: Float[Array, "q d"]
+    PN: Float[Array, "2 q d"]
+    s: Float[Array, " q"]
+    r: Float[Array, " q"]
+    inverse_B: Float[Array, ""]
+    activation: Activation = eqx.field(static=True)
+
+    @property
+    def q(self) -> int:
+        """Number of pairs."""
+        return self.W_half.shape[0]
+
+    def cache(self, X: Float[Array, "m d"]) -> Float[Array, "m q"]:
+        """Return the pre-activations of the points at the initial weights."""
+        return preactivations(self.W_half, X)
+
+    def forward(self, X: Float[Array, "b d"], cached: Float[Array, "b q"] | None = None) -> tuple[Float[Array, " b"], Update]:
+        """Return the outputs, and the function (l'/b, eta) -> network after one step."""
+        q, d = self.W_half.shape
+        z = X @ self.W_half.T if cached is None else cached
+        moved = X @ self.PN.reshape(2 * q, d).T
+        a, c = moved[:, :q], moved[:, q:]
+        difference = dd.divided_difference(self.activation, z, a, c, self.inverse_B)
+        plus = self.activation.sigma(z + a * self.inverse_B)
+        minus = self.activation.sigma(z - c * self.inverse_B)
+        h = jnp.sum(difference, axis=1) + self.inverse_B * (plus @ self.s + minus @ self.r)
+
+        def update(slopes: Float[Array, " b"], eta: Float[Array, ""]) -> Self:
+            step = slopes[:, None] * (eta / (2 * q))
+            square = self.inverse_B * self.inverse_B
+            back = jnp.concatenate(
+                [
+                    step * (1 + self.s * square) * dd.slope(self.activation, z, a, self.inverse_B),
+                    step * (1 - self.r * square) * dd.slope(self.activation, z, -c, self.inverse_B),
+                ],
+                axis=1,
+            )
+            return eqx.tree_at(
+                lambda net: (net.PN, net.s, net.r),
+                self,
+                (
+                    self.PN - (back.T @ X).reshape(2, q, d),
+                    self.s - self.inverse_B * jnp.sum(step * plus, axis=0),
+                    self.r - self.inverse_B * jnp.sum(step * minus, axis=0),
+                ),
+            )
+
+        return h, update
+
+
+class Tangent(eqx.Module):
+    """Hold the limit B -> infinity: ``h(x) = sum_i sigma'(<w_i', x>) <V_i, x>``, linear in V.
+
+    In terms of the random q-embedding, ``h = <v, Psi>`` with ``v = sqrt(q) V``.
+    """
+
+    W_half: Float[Array, "q d"]
+    V: Float[Array, "q d"]
+    activation: Activation = eqx.field(static=True)
+
+    @property
+    def q(self) -> int:
+        """Number of pairs."""
+        return self.W_half.shape[0]
+
+    def cache(self, X: Float[Array, "m d"]) -> Float[Array, "m q"]:
+        """Return the gates sigma'(<w_i', x>) of the points."""
+        return gates_of(self.W_half, X, self.activation)
+
+    def forward(self, X: Float[Array, "b d"], cached: Float[Array, "b q"] | None = None) -> tuple[Float[Array, " b"], Update]:
+        """Return the outputs, and the function (l'/b, eta) -> network after one step."""
+        gates = self.activation.sigma_prime(X @ self.W_half.T) if cached is None else cached
+        h = jnp.sum(gates * (X @ self.V.T), axis=1)
+
+        def update(slopes: Float[Array, " b"], eta: Float[Array, ""]) -> Self:
+            back = (slopes * (eta / self.q))[:, None] * gates
+            return eqx.tree_at(lambda net: net.V, self, self.V - back.T @ X)
+
+        return h, update
+
+
+Network = Plain | Displacement | Tangent
+
+
+@follows_dtype
+def draw_W_half(key: PRNGKeyArray, q: int, d: int, dtype: Any = jnp.float32) -> Float[Array, "q d"]:
+    """Draw W' with independent standard Gaussian entries: row i from ``fold_in(key, i)``, in float32, then cast.
+
+    So one key gives the same rows whatever the number of rows and whatever the precision.
+    """
+    draw = jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(key, i), (d,), jnp.float32))
+    return draw(jnp.arange(q, dtype=jnp.int32)).astype(dtype)
+
+
+@follows_dtype
+def init(key: PRNGKeyArray, *, d: int, q: int, B: float, activation: Activation, dtype: Any = jnp.float32) -> Displacement | Tangent:
+    """Draw from I(d, q, B), Xavier initialization with zero outputs: h = 0 exactly.
+
+    A finite B gives the displacement form, ``B = inf`` the tangent form.
+
+    References
+    ----------
+    Daniely (2020), Section 2.3.
+    """
+    W_half = draw_W_half(key, q, d, dtype)
+    zeros = jnp.zeros((q, d), dtype)
+    if math.isinf(B):
+        return Tangent(W_half, zeros, activation)
+    inverse_B = jnp.asarray(1 / B, dtype)
+    return Displacement(W_half, jnp.zeros((2, q, d), dtype), jnp.zeros(q, dtype), jnp.zeros(q, dtype), inverse_B, activation)
+
+
+@follows_dtype
+def init_plain(key: PRNGKeyArray, *, d: int, q: int, B: float, activation: Activation, dtype: Any = jnp.float32) -> Plain:
+    """Draw from I(d, q, B) in the plain form: ``W = [W'; W']``, ``u = (B, ..., B, -B, ..., -B)``."""
+    W_half = draw_W_half(key, q, d, dtype)
+    B_all = jnp.full(q, B, dtype)
+    return Plain(jnp.concatenate([W_half, W_half]), jnp.concatenate([B_all, -B_all]), jnp.asarray(B, dtype), activation)
+
+
+@jax.jit
+def _product(X: Array, W: Array) -> Array:
+    return X @ W.T
+
+
+def preactivations(W_half: Float[Array, "q d"], X: Float[Array, "m d"]) -> Float[Array, "m q"]:
+    """Return ``X W'^T``, multiplied in float64 and rounded to the dtype of X.
+
+    So the sign of every entry is right and both precisions see the same gates, also next to a kink at 0.
+    """
+    dtype = X.dtype
+    rows = max(1, BLOCK_ELEMENTS // max(W_half.shape))
+    with jax.enable_x64(True):
+        W = jnp.asarray(W_half, jnp.float64)
+        blocks = [
+            _product(jnp.asarray(X[start : start + rows], jnp.float64), W).astype(dtype) for start in range(0, X.shape[0], rows)
+        ]
+        return jnp.concatenate(blocks) if len(blocks) > 1 else blocks[0]
+
+
+@follows_dtype
+def gates_of(W_half: Float[Array, "q d"], X: Float[Array, "m d"], activation: Activation) -> Float[Array, "m q"]:
+    """Return the gates ``sigma'(<w_i', x_j>)`` of the points, [m, q]."""
+    return activation.sigma_prime(preactivations(W_half, X))
+
+
+@eqx.filter_jit
+def _outputs(network: Network, X: Array, cached: Array | None) -> Array:
+    return network.forward(X, cached)[0]
+
+
+@follows_dtype
+def predict(network: Network, X: Float[Array, "m d"] | np.ndarray, cached: Float[Array, "m q"] | None = None) -> Float[np.ndarray, " m"]:
+    """Return h(x) for every row of X, in blocks of rows.
+
+    Parameters
+    ----------
+    network
+        Any form.
+    X
+        Points, [m, d].
+    cached
+        What ``network.cache(X)`` returns, if it is at hand.
+    """
+    rows = max(1, BLOCK_ELEMENTS // (2 * max(network.q, X.shape[1])))
+    rows = min(rows, X.shape[0])
+    outputs = []
+    for start in range(0, X.shape[0], rows):
+        block = jnp.asarray(X[start : start + rows], network_dtype(network))
+        known = network.cache(block) if cached is None else cached[start : start + rows]
+        outputs.append(_outputs(network, block, known))
+    return np.concatenate([np.asarray(block) for block in outputs])
+
+
+def network_dtype(network: Network) -> Any:
+    """Return the dtype of the weights."""
+    return jax.tree.leaves(network)[0].dtype
+
+
+def n_parameters(q: int, d: int) -> int:
+    """Return ``2 q (d + 1)``, the number of parameters of 2q hidden neurons, in every form."""
+    return 2 * q * (d + 1)
+
+
+def network_learning_rate(eta: float, q: int, B: float) -> float:
+    """Return ``eta / (2 q B^2)``: the step of the plain weights that belongs to the step eta of the embedding."""
+    return 0.0 if math.isinf(B) else eta / (2 * q) / B / B
