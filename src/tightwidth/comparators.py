@@ -1,0 +1,108 @@
+"""Look for vectors in the embedding of drawn weights that certify a run: small norm, small loss on the sample.
+
+Margin losses: coordinate ascent towards the hard margin until the certified number of steps stops falling, and for
+the final width also a path of soft margins.  Other losses, and the final width: interpolants over a grid of
+regularisations, all from one Krylov space.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Array, Float
+
+from tightwidth import margin
+from tightwidth.certificates import Certificate, Comparators, Spread, best_of, compare
+from tightwidth.embedding import Embedding
+from tightwidth.losses import Loss
+from tightwidth.spectrum import lanczos
+
+ROUND = 15  # epochs between two looks at the certificate
+MOST_ROUNDS = 8
+PROGRESS = {False: 0.95, True: 0.98}  # of the certified steps, below which another round is worth it (search, final)
+PATH = (0.25, 1.0, 4.0, 16.0)  # boxes of the soft margins, with 1/(mean diagonal of K_W) as unit
+PATH_EPOCHS = 10
+SHIFTS = np.array([1e-4, 1e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0])  # regularisations, in units of the mean diagonal
+KRYLOV_STEPS = 40
+
+
+@dataclass(frozen=True)
+class Found:
+    """Hold a certificate, and the dual variables from which another width may start."""
+
+    certificate: Certificate
+    alpha: Float[Array, " m"] | None
+
+
+def is_margin_loss(loss: Loss) -> bool:
+    """Return whether being far on the right side costs no more than being just there."""
+    h = np.array([1.0, 3.0], dtype=np.float32)
+    near, far = np.asarray(loss.value(h, np.ones(2, dtype=np.float32)))
+    return bool(far <= near)
+
+
+def spread_of(embedding: Embedding, *, R: float, seed: int) -> tuple[Spread, Float[np.ndarray, " m"]]:
+    """Measure the diagonal and the largest eigenvalue of K_W; also return the diagonal."""
+    diagonal = embedding.diagonal()
+    top = embedding.largest_eigenvalue(R=R, seed=seed) / len(diagonal)
+    return Spread(float(diagonal.mean()), float(diagonal.max()), top), diagonal
+
+
+def find_certificate(
+    embedding: Embedding,
+    y: Float[np.ndarray, " m"],
+    *,
+    loss: Loss,
+    batch_size: int,
+    epsilon: float,
+    R: float,
+    seed: int,
+    alpha: Float[Array, " m"] | None = None,
+    thorough: bool = False,
+) -> Found:
+    """Return the best certificate found at these weights.
+
+    Parameters
+    ----------
+    embedding, y
+        The sample in the embedding of the drawn weights, and its labels.
+    loss, batch_size, epsilon
+        Of the run to be certified.
+    R, seed
+        R of the sample, and the seed of random starts and orders.
+    alpha
+        Dual variables to start from.
+    thorough
+        Spend more: for the width that will be run.
+    """
+    spread, diagonal = spread_of(embedding, R=R, seed=seed)
+
+    def certificate(found: Comparators) -> Certificate:
+        return Certificate(found, spread, loss, batch_size)
+
+    found = compare([], y, loss)
+    unit = spread.mean_diagonal
+    if not math.isfinite(loss.L) or unit == 0:
+        return Found(certificate(found), None)
+    if thorough or not is_margin_loss(loss):
+        space = lanczos(embedding.kernel_product, y.astype(np.float64), KRYLOV_STEPS)
+        solutions = space.regularised_solutions(SHIFTS * unit)
+        found = best_of(found, compare([embedding.primal(embedding.adjoint(a)) for a in solutions], y, loss))
+    if not is_margin_loss(loss):
+        return Found(certificate(found), None)
+    if thorough:
+        ascent = margin.start(embedding, y)
+        for C in PATH:
+            ascent = margin.ascend(ascent, embedding, y, diagonal, n_epochs=PATH_EPOCHS, C=C / unit, seed=seed)
+            found = best_of(found, compare([embedding.primal(np.asarray(ascent.U))], y, loss))
+    ascent = margin.start(embedding, y, alpha)
+    before = math.inf
+    for _ in range(MOST_ROUNDS):
+        ascent = margin.ascend(ascent, embedding, y, diagonal, n_epochs=ROUND, C=margin.NO_LIMIT, seed=seed)
+        found = best_of(found, compare([embedding.primal(np.asarray(ascent.U))], y, loss))
+        sizing = certificate(found).size(epsilon)
+        now = math.inf if sizing is None else sizing.n_steps
+        if now > PROGRESS[thorough] * before and math.isfinite(now):
+            break
+        before = now
+    return Found(certificate(found), ascent.alpha)

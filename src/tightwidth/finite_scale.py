@@ -1,0 +1,88 @@
+"""When a guarantee for the linear limit holds at a finite B (Theorem 5; docs/derivations/large_B.md).
+
+In T steps no neuron moves by more than ``r = eta T L C/(2 q B)``.  If every pre-activation of the sample is farther than
+that from every kink, no gate of the sample ever flips; what is left is the curvature of sigma between kinks and the
+movement of the output weights, and both are bounded here.
+"""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from tightwidth.activations import Activation
+from tightwidth.network import Displacement
+from tightwidth.precision import follows_dtype
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Hold how near the sample comes to a kink, ``min |z - kappa|``, and how large ``|sigma(z)|`` gets on it."""
+
+    gap: float
+    largest_value: float
+
+
+@follows_dtype
+def reach(Z: Float[Array, "m q"], activation: Activation) -> Reach:
+    """Measure the pre-activations [m, q] of a sample; the gap is infinite if there is no kink."""
+    gaps = [float(jnp.min(jnp.abs(Z - place))) for place, _ in activation.kinks]
+    return Reach(min(gaps, default=np.inf), float(jnp.max(jnp.abs(activation.sigma(Z)))))
+
+
+def travel(*, q: int, n_steps: int, learning_rate: float, L: float) -> float:
+    """Return ``eta T L/(2 q)``: C times this over B is how far a neuron can move."""
+    return learning_rate * n_steps * L / (2 * q)
+
+
+def sufficient_B(gap: float, *, C: float, q: int, n_steps: int, learning_rate: float, L: float) -> float:
+    """Return a B at which no gate of the sample can flip: ``B > eta T L C/(2 q min |z - kappa|)``; 0 without kinks.
+
+    A thousandth is added for the movement of the output weights.
+    """
+    if np.isinf(gap):
+        return 0.0
+    if gap == 0:
+        return np.inf
+    return 1.001 * C * travel(q=q, n_steps=n_steps, learning_rate=learning_rate, L=L) / gap
+
+
+def penalty(
+    B: float, *, activation: Activation, largest_value: float, q: int, n_steps: int, learning_rate: float, L: float, norm: float
+) -> float:
+    """Bound what a finite B adds to the loss in the guarantee while no gate flips.
+
+    With ``rho = eta T L/(2 q)``: outputs differ from the linear ones by at most
+    ``delta = q H C^2 rho^2/B + 2 q rho s^2/B^2`` and gradients by ``mu = H C rho/B + C rho s/B^3``, where s bounds
+    ``|sigma|`` on the way; the regret bound turns them into ``L (delta + mu D) + eta (2 L C mu + mu^2)/2`` with
+    ``D = ||v|| + eta T L (C + mu)``.
+    """
+    C, H = activation.C, activation.H
+    rho = travel(q=q, n_steps=n_steps, learning_rate=learning_rate, L=L)
+    s = largest_value + C * C * rho / B
+    mu = H * C * rho / B + C * rho * s / B / B / B
+    delta = q * H * (C * rho) ** 2 / B + 2 * q * rho * s * s / B / B
+    D = norm + learning_rate * n_steps * L * (C + mu)
+    return L * (delta + mu * D) + learning_rate * (2 * L * C * mu + mu * mu) / 2
+
+
+@follows_dtype
+def count_flipped_gates(network: Displacement, X: Float[Array, "m d"], Z: Float[Array, "m q"]) -> int:
+    """Return how many of the 2 q m gates of a sample differ from the initialization: ``sigma'`` crossed a kink.
+
+    A neuron that is on the other side of at least one kink counts once.
+    """
+    total = 0
+    rows = max(1, (1 << 22) // max(Z.shape[1], 1))
+    for start in range(0, X.shape[0], rows):
+        z = Z[start : start + rows]
+        for moved, sign in ((network.PN[0], 1), (network.PN[1], -1)):
+            shift = sign * (X[start : start + rows] @ moved.T)
+            flipped = jnp.zeros(z.shape, bool)
+            for place, _ in network.activation.kinks:
+                before = z > place
+                after = (z - place) * (1 / network.inverse_B) + shift > 0
+                flipped |= before != after
+            total += int(jnp.sum(flipped))
+    return total

@@ -1,0 +1,72 @@
+"""What Theorem 7 asks for on a given sample, with the expected kernel measured: the row called *theorem*."""
+
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+from jaxtyping import Float
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+from tightwidth.activations import Activation
+from tightwidth.losses import Loss
+from tightwidth.spectrum import largest_eigenvalue_bound
+from tightwidth.tangent_kernel import expected_relu_tk
+from tightwidth.theorems import thm7_memorization as thm7
+
+LARGEST_SAMPLE = 8192  # the kernel matrix takes 8 m^2 bytes and its factorization m^3/3 operations
+INVERSE_STEPS = 25
+
+
+@dataclass(frozen=True)
+class WorstCase:
+    """Hold the width and the number of steps of Theorem 7, and what they were computed from."""
+
+    n_pairs: int
+    n_steps: int
+    lambda_min: float
+    label_norm_squared: float
+
+
+def worst_case(
+    X: Float[np.ndarray, "m d"],
+    y: Float[np.ndarray, " m"],
+    *,
+    activation: Activation,
+    loss: Loss,
+    R: float,
+    epsilon: float,
+    batch_size: int,
+    perceptron: bool,
+    seed: int,
+) -> WorstCase | str:
+    """Return what Theorem 7 asks for, or one line that says why it was not computed.
+
+    ``lambda_min(K)`` is bounded from below through the largest eigenvalue of the inverse, except with probability 1e-9.
+    """
+    m, d = X.shape
+    if activation.name != "relu":
+        return "the expected kernel is at hand for relu only"
+    if m > LARGEST_SAMPLE:
+        return f"the expected kernel of {m} points is not factorized (at most {LARGEST_SAMPLE})"
+    with jax.enable_x64(True):
+        wide = X.astype(np.float64)
+        K = expected_relu_tk(wide, wide, part="hidden")
+    try:
+        factor = cho_factor(K, lower=True, overwrite_a=True, check_finite=False)
+    except LinAlgError:
+        return "the expected kernel is singular on this sample"
+
+    def solve(v: np.ndarray) -> np.ndarray:
+        return cho_solve(factor, v, check_finite=False)
+
+    label_norm_squared = float(y.astype(np.float64) @ solve(y.astype(np.float64)))
+    inverse_top = largest_eigenvalue_bound(solve, m, seed=seed, n_steps=INVERSE_STEPS)
+    if not (0 < inverse_top < np.inf and label_norm_squared > 0):
+        return "the expected kernel is too ill-conditioned on this sample"
+    given = thm7.Hypotheses(m, d, R, activation.C, 1 / inverse_top, label_norm_squared, loss.L)
+    return WorstCase(
+        thm7.sufficient_pairs(given),
+        thm7.sufficient_steps(given, epsilon=epsilon, batch_size=batch_size, perceptron=perceptron),
+        1 / inverse_top,
+        label_norm_squared,
+    )
