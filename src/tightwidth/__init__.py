@@ -1,0 +1,48 @@
+"""How wide must a two-layer network be?  tightwidth tells you, trains it, and certifies the answer."""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_MODULES = (
+    "activations",
+    "algorithm1",
+    "certificates",
+    "conversions",
+    "embedding",
+    "losses",
+    "memorization",
+    "network",
+    "planning",
+    "sampling",
+    "spectrum",
+    "sphere",
+    "tangent_kernel",
+    "theorems",
+)
+_NAMES = {
+    "Activation": "activations",
+    "DataError": "errors",
+    "HypothesisError": "errors",
+    "Loss": "losses",
+    "MemorizeResult": "memorization",
+    "memorize": "memorization",
+}
+
+__all__ = ["__version__", *_MODULES, *_NAMES]
+
+
+def __getattr__(name: str) -> Any:
+    """Import public names on first use: `import tightwidth` alone loads neither JAX nor scikit-learn."""
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"tightwidth.{_NAMES[name]}"), name)
+    if name in _MODULES:
+        return importlib.import_module(f"tightwidth.{name}")
+    message = f"module 'tightwidth' has no attribute {name!r}"
+    raise AttributeError(message)
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted(__all__)

@@ -1,0 +1,68 @@
+"""Points that no network of this kind can tell apart, with labels that want it to.
+
+The same point with both labels is lost to every predictor.  An even feature map gives antipodes equal outputs and an odd
+one opposite outputs; there, antipodes with opposite or with equal labels are lost as well.
+"""
+
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+TOLERANCE = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-13}  # rounding of a projection, with some room
+
+
+def contradicted(
+    X: Float[np.ndarray, "m d"], y: Float[np.ndarray, " m"], parity: Literal["even", "odd"] | None = None
+) -> Bool[np.ndarray, " m"]:
+    """Return which points are the same as another point of the other label, up to rounding.
+
+    Parameters
+    ----------
+    X, y
+        Unit rows, [m, d], and labels +-1, [m].
+    parity
+        "even": -x counts as x with the same label; "odd": as x with the opposite label; None: not at all.
+
+    Notes
+    -----
+    Points are sorted by their product with one random direction; only points whose products agree are compared, so the
+    cost is that of sorting unless very many points nearly coincide.
+    """
+    m = len(X)
+    points, labels = X, y
+    if parity is not None:
+        points = np.concatenate([X, -X])
+        labels = np.concatenate([y, y if parity == "even" else -y])
+    # -0.0 and 0.0 differ in their bits but not as points
+    distinct, group = np.unique(points + 0.0, axis=0, return_inverse=True)
+    group = group.reshape(-1)
+    plus = np.bincount(group, weights=labels > 0, minlength=len(distinct)) > 0
+    minus = np.bincount(group, weights=labels < 0, minlength=len(distinct)) > 0
+    lost = plus & minus
+    lost |= _nearly_the_same(distinct, plus, minus)
+    return lost[group].reshape(-1, m).any(axis=0)
+
+
+def _nearly_the_same(
+    points: Float[np.ndarray, "n d"], plus: Bool[np.ndarray, " n"], minus: Bool[np.ndarray, " n"]
+) -> Bool[np.ndarray, " n"]:
+    """Return which distinct points lie within rounding of a point of the other label."""
+    tolerance = TOLERANCE[points.dtype]
+    n, d = points.shape
+    direction = np.random.default_rng(0).standard_normal(d)
+    direction /= np.linalg.norm(direction)
+    along = points.astype(np.float64) @ direction
+    order = np.argsort(along)
+    along = along[order]
+    lost = np.zeros(n, dtype=bool)
+    for offset in range(1, n):
+        close = np.flatnonzero(along[offset:] - along[:-offset] <= tolerance)
+        if len(close) == 0:
+            break
+        i, j = order[close], order[close + offset]
+        differ = (plus[i] & minus[j]) | (minus[i] & plus[j])
+        i, j = i[differ], j[differ]
+        same = np.linalg.norm(points[i].astype(np.float64) - points[j], axis=1) <= tolerance
+        lost[i[same]] = lost[j[same]] = True
+    return lost
