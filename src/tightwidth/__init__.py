@@ -25,12 +25,36 @@ _NAMES = {
     "Activation": "activations",
     "DataError": "errors",
     "HypothesisError": "errors",
+    "InputError": "errors",
     "Loss": "losses",
     "MemorizeResult": "memorization",
     "memorize": "memorization",
 }
 
-__all__ = ["__version__", *_MODULES, *_NAMES]
+__all__ = [
+    "Activation",
+    "DataError",
+    "HypothesisError",
+    "InputError",
+    "Loss",
+    "MemorizeResult",
+    "__version__",
+    "activations",
+    "algorithm1",
+    "certificates",
+    "conversions",
+    "embedding",
+    "losses",
+    "memorization",
+    "memorize",
+    "network",
+    "planning",
+    "sampling",
+    "spectrum",
+    "sphere",
+    "tangent_kernel",
+    "theorems",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -18,7 +18,7 @@ from jax.scipy.special import erf as _erf
 from jax.scipy.stats import norm
 from jaxtyping import Array, Float
 
-from tightwidth.errors import HypothesisError
+from tightwidth.errors import HypothesisError, InputError
 
 Elementwise = Callable[[Array], Array]
 
@@ -65,7 +65,9 @@ class Activation:
 
     def smooth(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """Return sigma without its kinks: ``sigma(x) - sum_j J_j (x - kappa_j)_+``, continuously differentiable."""
-        return self.sigma(x) - sum((jump * jnp.maximum(x - place, 0) for place, jump in self.kinks), start=jnp.zeros_like(x))
+        return self.sigma(x) - sum(
+            (jump * jnp.maximum(x - place, 0) for place, jump in self.kinks), start=jnp.zeros_like(x)
+        )
 
     def smooth_prime(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """Return the derivative of `smooth`: ``sigma'(x) - sum_j J_j 1[x > kappa_j]``."""
@@ -145,7 +147,14 @@ def _known() -> dict[str, Activation]:
             H=0,
             kinks=((0.0, 1 - LEAK),),
         ),
-        Activation("abs", jnp.abs, lambda x: jnp.where(x > 0, jnp.ones_like(x), -jnp.ones_like(x)), C=1, H=0, kinks=((0.0, 2.0),)),
+        Activation(
+            "abs",
+            jnp.abs,
+            lambda x: jnp.where(x > 0, jnp.ones_like(x), -jnp.ones_like(x)),
+            C=1,
+            H=0,
+            kinks=((0.0, 2.0),),
+        ),
         Activation("elu", _elu, _elu_prime, C=1, H=1, breaks=(0.0,)),
         Activation(
             "selu",
@@ -158,7 +167,13 @@ def _known() -> dict[str, Activation]:
         ),
         Activation("softplus", jax.nn.softplus, jax.nn.sigmoid, C=1, H=0.25),
         Activation("tanh", jnp.tanh, lambda x: 1 / jnp.cosh(jnp.clip(x, -40, 40)) ** 2, C=1, H=4 / (3 * math.sqrt(3))),
-        Activation("sigmoid", jax.nn.sigmoid, lambda x: jax.nn.sigmoid(x) * jax.nn.sigmoid(-x), C=0.25, H=1 / (6 * math.sqrt(3))),
+        Activation(
+            "sigmoid",
+            jax.nn.sigmoid,
+            lambda x: jax.nn.sigmoid(x) * jax.nn.sigmoid(-x),
+            C=0.25,
+            H=1 / (6 * math.sqrt(3)),
+        ),
         Activation(
             "hard_tanh",
             lambda x: jnp.clip(x, -1, 1),
@@ -167,7 +182,13 @@ def _known() -> dict[str, Activation]:
             H=0,
             kinks=((-1.0, 1.0), (1.0, -1.0)),
         ),
-        Activation("erf", _erf, lambda x: 2 / math.sqrt(math.pi) * jnp.exp(-x * x), C=2 / math.sqrt(math.pi), H=math.sqrt(8 / (math.pi * math.e))),
+        Activation(
+            "erf",
+            _erf,
+            lambda x: 2 / math.sqrt(math.pi) * jnp.exp(-x * x),
+            C=2 / math.sqrt(math.pi),
+            H=math.sqrt(8 / (math.pi * math.e)),
+        ),
         gelu,
         Activation("silu", jax.nn.silu, _silu_prime, C=SILU_C, H=0.5),
         Activation("sin", jnp.sin, jnp.cos, C=1, H=1),
@@ -192,7 +213,7 @@ def get(activation: str | Activation) -> Activation:
 
     Raises
     ------
-    ValueError
+    InputError
         If no activation has that name; the message lists the known ones.
 
     Examples
@@ -207,4 +228,4 @@ def get(activation: str | Activation) -> Activation:
     near = get_close_matches(str(activation), REGISTRY, n=1)
     hint = f" (did you mean {near[0]}?)" if near else ""
     message = f"unknown activation {activation!r}{hint}; known: {', '.join(REGISTRY)}; or give a tightwidth.Activation"
-    raise ValueError(message)
+    raise InputError(message)

@@ -14,16 +14,16 @@ Letters: ``N = ||v||^2``, ``l = L_S(v)``, ``G^2`` the bound on the squared gradi
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from tightwidth import losses
 from tightwidth.losses import Loss
 
-BLOCK_ELEMENTS = 1 << 22
 SCALES = np.geomspace(0.25, 8.0, 61)  # multiples of 1/(median margin) tried for each comparator
 
 
@@ -81,31 +81,36 @@ def compare(
         labels = jnp.asarray(y, jnp.float64)
 
         def mean_losses(scales: np.ndarray, h: np.ndarray) -> list[float]:
-            group = max(1, BLOCK_ELEMENTS // len(h))
-            cut = [scales[k : k + group] for k in range(0, len(scales), group)]
-            return [float(x) for part in cut for x in jnp.mean(measured.value(jnp.asarray(np.outer(part, h)), labels), axis=1)]
+            return np.asarray(_mean_losses(measured, jnp.asarray(scales), jnp.asarray(h), labels)).tolist()
 
-        values += mean_losses(np.zeros(1), np.ones(len(y)))
+        values += mean_losses(np.zeros(len(SCALES) + 1), np.ones(len(y)))[:1]
         for norm_squared, outputs in candidates:
             margins = np.asarray(y, np.float64) * outputs
             typical = float(np.median(margins))
             if not (typical > 0 and math.isfinite(norm_squared)):
                 continue
-            scales = SCALES / typical
             least = float(margins.min())
             if least > 0:
                 separating = min(separating, norm_squared / least**2)
-                scales = np.append(scales, 1 / least)
+            scales = np.append(SCALES / typical, 1 / least if least > 0 else 1.0)
             norms += [norm_squared * float(scale) ** 2 for scale in scales]
             values += mean_losses(scales, outputs)
     return Comparators(np.array(norms), np.array(values), separating if math.isfinite(separating) else None)
+
+
+@partial(jax.jit, static_argnames="loss")
+def _mean_losses(loss: Loss, scales: Array, h: Array, y: Array) -> Array:
+    """Return the mean loss of the outputs at each scale, one scale after the other."""
+    return jax.lax.map(lambda scale: jnp.mean(loss.value(scale * h, y)), scales)
 
 
 def best_of(*found: Comparators) -> Comparators:
     """Return all the comparators together."""
     separating = [c.separating_norm_squared for c in found if c.separating_norm_squared is not None]
     return Comparators(
-        np.concatenate([c.norm_squared for c in found]), np.concatenate([c.loss for c in found]), min(separating, default=None)
+        np.concatenate([c.norm_squared for c in found]),
+        np.concatenate([c.loss for c in found]),
+        min(separating, default=None),
     )
 
 
@@ -151,16 +156,16 @@ class Certificate:
 
     def _excess(self, n_steps: int, learning_rate: float | None, penalty: float) -> np.ndarray:
         """Return the bound on the share not memorized, for every comparator; ``learning_rate=None``: at the best."""
-        l, N, G2 = self.comparators.loss + penalty, self.comparators.norm_squared, self.G_squared
+        loss_v, N, G2 = self.comparators.loss + penalty, self.comparators.norm_squared, self.G_squared
         if is_perceptron(self.loss):
             if learning_rate is None:
                 A = N * G2 / (2 * n_steps)
-                return l + A + np.sqrt(A * A + 2 * A * l)
+                return loss_v + A + np.sqrt(A * A + 2 * A * loss_v)
             x = learning_rate * G2
-            return (l + N / (2 * learning_rate * n_steps)) / (1 - x / 2) if x < 2 else np.full_like(l, np.inf)
+            return (loss_v + N / (2 * learning_rate * n_steps)) / (1 - x / 2) if x < 2 else np.full_like(loss_v, np.inf)
         if learning_rate is None:
-            return (l + np.sqrt(N * G2 / n_steps)) / self.least_loss
-        return (l + N / (2 * learning_rate * n_steps) + learning_rate * G2 / 2) / self.least_loss
+            return (loss_v + np.sqrt(N * G2 / n_steps)) / self.least_loss
+        return (loss_v + N / (2 * learning_rate * n_steps) + learning_rate * G2 / 2) / self.least_loss
 
     def fraction(self, n_steps: int, learning_rate: float, *, path_scales: bool = False, penalty: float = 0.0) -> float:
         """Return the share of the sample that the random iterate of T steps memorizes in expectation, at least.
@@ -185,12 +190,12 @@ class Certificate:
     def best_rate(self, n_steps: int) -> float:
         """Return the learning rate whose guarantee for T steps is best."""
         best = int(np.argmin(self._excess(n_steps, None, 0.0)))
-        N, l = float(self.comparators.norm_squared[best]), float(self.comparators.loss[best])
+        N, loss_v = float(self.comparators.norm_squared[best]), float(self.comparators.loss[best])
         if N == 0:  # nothing is guaranteed: take the rate at which one step on one example corrects it
             return 1 / self.G_squared if math.isfinite(self.G_squared) and self.G_squared > 0 else 1.0
         if is_perceptron(self.loss):
             share = float(self._excess(n_steps, None, 0.0)[best])
-            return max(share - l, 1e-12) / share / self.G_squared
+            return max(share - loss_v, 1e-12) / share / self.G_squared
         return math.sqrt(N / n_steps / self.G_squared)
 
     def size(self, epsilon: float) -> Sizing | None:
@@ -211,5 +216,8 @@ class Certificate:
         best = int(np.argmin(T))
         eta = float(slack[best]) / power / self.G_squared
         return Sizing(
-            max(1, math.ceil(T[best])), eta, float(self.comparators.norm_squared[best]), float(self.comparators.loss[best])
+            max(1, math.ceil(T[best])),
+            eta,
+            float(self.comparators.norm_squared[best]),
+            float(self.comparators.loss[best]),
         )

@@ -7,7 +7,9 @@ regularisations, all from one Krylov space.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
+import jax
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -17,9 +19,13 @@ from tightwidth.embedding import Embedding
 from tightwidth.losses import Loss
 from tightwidth.spectrum import lanczos
 
-ROUND = 15  # epochs between two looks at the certificate
-MOST_ROUNDS = 8
-PROGRESS = {False: 0.95, True: 0.98}  # of the certified steps, below which another round is worth it (search, final)
+FIRST_ROUND = 15  # epochs until the first look at the certificate; every later look doubles the epochs so far
+LEAST_EPOCHS, MOST_EPOCHS = 120, 3840
+WORK = 1.6e10  # floating-point operations that decide between the two: a fraction of a second
+PROGRESS = {
+    False: 0.95,
+    True: 0.98,
+}  # of the certified steps, below which another round is worth it (search, final)
 PATH = (0.25, 1.0, 4.0, 16.0)  # boxes of the soft margins, with 1/(mean diagonal of K_W) as unit
 PATH_EPOCHS = 10
 SHIFTS = np.array([1e-4, 1e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0])  # regularisations, in units of the mean diagonal
@@ -34,10 +40,10 @@ class Found:
     alpha: Float[Array, " m"] | None
 
 
+@lru_cache(maxsize=256)
 def is_margin_loss(loss: Loss) -> bool:
     """Return whether being far on the right side costs no more than being just there."""
-    h = np.array([1.0, 3.0], dtype=np.float32)
-    near, far = np.asarray(loss.value(h, np.ones(2, dtype=np.float32)))
+    near, far = np.asarray(jax.jit(loss.value)(np.array([1.0, 3.0], np.float32), np.ones(2, dtype=np.float32)))
     return bool(far <= near)
 
 
@@ -96,9 +102,11 @@ def find_certificate(
             ascent = margin.ascend(ascent, embedding, y, diagonal, n_epochs=PATH_EPOCHS, C=C / unit, seed=seed)
             found = best_of(found, compare([embedding.primal(np.asarray(ascent.U))], y, loss))
     ascent = margin.start(embedding, y, alpha)
-    before = math.inf
-    for _ in range(MOST_ROUNDS):
-        ascent = margin.ascend(ascent, embedding, y, diagonal, n_epochs=ROUND, C=margin.NO_LIMIT, seed=seed)
+    (m, d), before, epochs = embedding.X.shape, math.inf, FIRST_ROUND
+    most = min(MOST_EPOCHS, max(LEAST_EPOCHS, WORK / (4 * m * d * embedding.Q)))
+    while ascent.epochs < most:
+        ascent = margin.ascend(ascent, embedding, y, diagonal, n_epochs=epochs, C=margin.NO_LIMIT, seed=seed)
+        epochs = ascent.epochs
         found = best_of(found, compare([embedding.primal(np.asarray(ascent.U))], y, loss))
         sizing = certificate(found).size(epsilon)
         now = math.inf if sizing is None else sizing.n_steps

@@ -1,7 +1,7 @@
 """Points that no network of this kind can tell apart, with labels that want it to.
 
-The same point with both labels is lost to every predictor.  An even feature map gives antipodes equal outputs and an odd
-one opposite outputs; there, antipodes with opposite or with equal labels are lost as well.
+The same point with both labels is lost to every predictor.  An even feature map gives antipodes equal outputs and
+an odd one opposite outputs; there, antipodes with opposite or with equal labels are lost as well.
 """
 
 from typing import Literal
@@ -9,7 +9,10 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float
 
-TOLERANCE = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-13}  # rounding of a projection, with some room
+TOLERANCE = {
+    np.dtype(np.float32): 1e-6,
+    np.dtype(np.float64): 1e-13,
+}  # rounding of a projection, with some room
 
 
 def contradicted(
@@ -37,11 +40,11 @@ def contradicted(
     # -0.0 and 0.0 differ in their bits but not as points
     distinct, group = np.unique(points + 0.0, axis=0, return_inverse=True)
     group = group.reshape(-1)
-    plus = np.bincount(group, weights=labels > 0, minlength=len(distinct)) > 0
-    minus = np.bincount(group, weights=labels < 0, minlength=len(distinct)) > 0
-    lost = plus & minus
+    plus: np.ndarray = np.bincount(group, weights=labels > 0, minlength=len(distinct)) > 0
+    minus: np.ndarray = np.bincount(group, weights=labels < 0, minlength=len(distinct)) > 0
+    lost: np.ndarray = plus & minus
     lost |= _nearly_the_same(distinct, plus, minus)
-    return lost[group].reshape(-1, m).any(axis=0)
+    return np.any(lost[group].reshape(-1, m), axis=0)
 
 
 def _nearly_the_same(

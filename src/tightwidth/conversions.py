@@ -8,6 +8,7 @@ import math
 import jax.numpy as jnp
 import numpy as np
 
+from tightwidth.errors import InputError
 from tightwidth.network import Displacement, Network, Plain, Tangent, network_dtype
 from tightwidth.precision import in_precision_of
 
@@ -28,13 +29,13 @@ def to_plain(network: Network, B: float | None = None) -> Plain:
 
     Raises
     ------
-    ValueError
+    InputError
         If a tangent network comes without a finite B, or another form with one that differs from its own.
     """
     if isinstance(network, Tangent):
         if B is None or not (math.isfinite(B) and B > 0):
             message = f"B={B}: a tangent network has no output scale of its own; give a finite B > 0, for example 1e4"
-            raise ValueError(message)
+            raise InputError(message)
         half = _float64(network.V) / 2
         W_half, P, N = _float64(network.W_half), half, half
         s = r = np.zeros(network.q)
@@ -42,7 +43,7 @@ def to_plain(network: Network, B: float | None = None) -> Plain:
         own = float(network.B) if isinstance(network, Plain) else 1 / float(network.inverse_B)
         if B is not None and not math.isclose(B, own, rel_tol=1e-6):
             message = f"B={B:g} but this network was started with B={own:g}; leave B out"
-            raise ValueError(message)
+            raise InputError(message)
         if isinstance(network, Plain):
             return _plain(_float64(network.W), _float64(network.u), own, network)
         B = own
@@ -62,13 +63,13 @@ def to_displacement(network: Plain, W_half: np.ndarray) -> Displacement:
 
     Raises
     ------
-    ValueError
+    InputError
         If the shapes do not belong together.
     """
     q = network.q
     if W_half.shape != (q, network.W.shape[1]):
         message = f"W_half has shape {W_half.shape} but the network has pairs and features {(q, network.W.shape[1])}"
-        raise ValueError(message)
+        raise InputError(message)
     B, W, u, start = float(network.B), _float64(network.W), _float64(network.u), _float64(W_half)
     PN = np.stack([B * (W[:q] - start), B * (start - W[q:])])
     with in_precision_of(PN):

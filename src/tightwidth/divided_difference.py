@@ -28,7 +28,8 @@ def _short(dtype: np.dtype) -> float:
 def _mean_slope(activation: Activation, low: Array, high: Array) -> Array:
     """Return the mean of smooth' over [low, high] by Gauss and Legendre; exact for polynomials up to degree 5."""
     middle, half = (low + high) / 2, (high - low) / 2
-    return sum(w * activation.smooth_prime(middle + half * x) for x, w in zip(NODES, WEIGHTS, strict=True))
+    slopes = jnp.stack([w * activation.smooth_prime(middle + half * x) for x, w in zip(NODES, WEIGHTS, strict=True)])
+    return jnp.sum(slopes, axis=0)
 
 
 def _smooth_part(activation: Activation, z: Array, a: Array, c: Array, inverse_B: Array) -> Array:
@@ -49,7 +50,9 @@ def _smooth_part(activation: Activation, z: Array, a: Array, c: Array, inverse_B
     return jnp.where(jnp.abs(total) * inverse_B < _short(z.dtype), short, wide)
 
 
-def gates(z: Float[Array, "*s"], shift: Float[Array, "*s"], place: float, inverse_B: Float[Array, ""]) -> Float[Array, "*s"]:
+def gates(
+    z: Float[Array, "*s"], shift: Float[Array, "*s"], place: float, inverse_B: Float[Array, ""]
+) -> Float[Array, "*s"]:
     """Return ``[z + shift/B > place]`` as 0 or 1, decided from ``B (z - place) + shift``."""
     return ((z - place) * (1 / inverse_B) + shift > 0).astype(z.dtype)
 

@@ -21,18 +21,21 @@ GATES_SHARE = 0.25  # of the machine's memory that the gates of a sample may tak
 EXACT_POINTS = 1024  # up to here lambda_max(K_W) comes from LAPACK
 
 
+# the dtype is that of the second argument, to which the others are cast inside, without eager copies
 @jax.jit
-def _apply(gates: Array, X: Array, V: Array) -> Array:
-    return jnp.sum(gates * (X @ V.T), axis=1)
+def _apply(gates: Array, V: Array, X: Array) -> Array:
+    return jnp.sum(gates.astype(V.dtype) * (X.astype(V.dtype) @ V.T), axis=1)
 
 
 @jax.jit
-def _adjoint(gates: Array, X: Array, alpha: Array) -> Array:
-    return (gates * alpha[:, None]).T @ X
+def _adjoint(gates: Array, alpha: Array, X: Array) -> Array:
+    return (gates.astype(alpha.dtype) * alpha[:, None]).T @ X.astype(alpha.dtype)
 
 
 @jax.jit
 def _squared_rows(gates: Array, X: Array) -> Array:
+    """Return the squared norms of the embedded rows, times q; needs x64 mode."""
+    gates, X = gates.astype(jnp.float64), X.astype(jnp.float64)
     return jnp.sum(gates * gates, axis=1) * jnp.sum(X * X, axis=1)
 
 
@@ -84,23 +87,18 @@ class Embedding(eqx.Module):
         rows = max(1, BLOCK_ELEMENTS // max(self.W_half.shape))
         cut = [slice(start, min(m, start + rows)) for start in range(0, m, rows)]
         if self.gates is not None:
-            return [(b, self.gates[b], self.X[b]) for b in cut]
-        return [
-            (b, _masked(gates_of(self.W_half, self.X[b], self.activation), self.n_pairs), self.X[b]) for b in cut
-        ]
+            return [(b, self.gates[b], self.X[b]) for b in cut] if len(cut) > 1 else [(cut[0], self.gates, self.X)]
+        return [(b, _masked(gates_of(self.W_half, self.X[b], self.activation), self.n_pairs), self.X[b]) for b in cut]
 
     def _sums(self, alpha: np.ndarray, dtype: type) -> Array:
         """Return ``sum_j alpha_j sigma'(W x_j) x_j^T`` [Q, d] in the given dtype."""
-        total = jnp.zeros(self.W_half.shape, dtype)
-        for b, gates, X in self._blocks():
-            total = total + _adjoint(jnp.asarray(gates, dtype), jnp.asarray(X, dtype), jnp.asarray(alpha[b], dtype))
-        return total
+        parts = [_adjoint(gates, jnp.asarray(alpha[b].astype(dtype)), X) for b, gates, X in self._blocks()]
+        return parts[0] if len(parts) == 1 else sum(parts[1:], start=parts[0])
 
     def _outputs(self, V: np.ndarray | Array, dtype: type) -> np.ndarray:
         """Return ``sum_i sigma'(<w_i,x_j>) <V_i,x_j>`` [m] in the given dtype."""
         V = jnp.asarray(V, dtype)
-        blocks = [_apply(jnp.asarray(gates, dtype), jnp.asarray(X, dtype), V) for _, gates, X in self._blocks()]
-        return np.concatenate([np.asarray(block) for block in blocks])
+        return np.concatenate([np.asarray(_apply(gates, V, X)) for _, gates, X in self._blocks()])
 
     def adjoint(self, alpha: Float[np.ndarray, " m"]) -> Float[np.ndarray, "Q d"]:
         """Return ``sqrt(q) Psi^T alpha = sum_j alpha_j sigma'(W x_j) x_j^T`` in float64."""
@@ -129,10 +127,7 @@ class Embedding(eqx.Module):
     def diagonal(self) -> Float[np.ndarray, " m"]:
         """Return ``K_W(i,i)`` in float64."""
         with jax.enable_x64(True):
-            blocks = [
-                np.asarray(_squared_rows(jnp.asarray(gates, jnp.float64), jnp.asarray(X, jnp.float64)))
-                for _, gates, X in self._blocks()
-            ]
+            blocks = [np.asarray(_squared_rows(gates, X)) for _, gates, X in self._blocks()]
         return np.concatenate(blocks) / self.q
 
     def largest_eigenvalue(self, *, R: float, seed: int) -> float:

@@ -1,13 +1,17 @@
-"""What goes wrong, by kind: the data, or a theorem used outside its assumptions."""
+"""What goes wrong, by kind: what was given, the data, a theorem used outside its assumptions, the memory."""
 
 
-class DataError(ValueError):
+class InputError(ValueError):
+    """Refuse what was given: the message says what it was, what is needed, and what to do."""
+
+
+class DataError(InputError):
     """Refuse data that cannot be used as they were given."""
 
 
-class HypothesisError(ValueError):
+class HypothesisError(InputError):
     """Refuse to apply a result of the paper outside its assumptions."""
 
 
-class MemoryEstimateError(ValueError):
+class MemoryEstimateError(InputError):
     """Refuse work that would need more memory than the machine has, before taking any."""

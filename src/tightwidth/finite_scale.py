@@ -1,12 +1,14 @@
 """When a guarantee for the linear limit holds at a finite B (Theorem 5; docs/derivations/large_B.md).
 
-In T steps no neuron moves by more than ``r = eta T L C/(2 q B)``.  If every pre-activation of the sample is farther than
-that from every kink, no gate of the sample ever flips; what is left is the curvature of sigma between kinks and the
-movement of the output weights, and both are bounded here.
+In T steps no neuron moves by more than ``r = eta T L C/(2 q B)``.  If every pre-activation of the sample is farther
+than that from every kink, no gate of the sample ever flips; what is left is the curvature of sigma between kinks and
+the movement of the output weights, and both are bounded here.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -24,11 +26,16 @@ class Reach:
     largest_value: float
 
 
+@partial(jax.jit, static_argnames="activation")
+def _reach(Z: Array, activation: Activation) -> tuple[list[Array], Array]:
+    return [jnp.min(jnp.abs(Z - place)) for place, _ in activation.kinks], jnp.max(jnp.abs(activation.sigma(Z)))
+
+
 @follows_dtype
 def reach(Z: Float[Array, "m q"], activation: Activation) -> Reach:
     """Measure the pre-activations [m, q] of a sample; the gap is infinite if there is no kink."""
-    gaps = [float(jnp.min(jnp.abs(Z - place))) for place, _ in activation.kinks]
-    return Reach(min(gaps, default=np.inf), float(jnp.max(jnp.abs(activation.sigma(Z)))))
+    gaps, largest = _reach(Z, activation)
+    return Reach(min(map(float, gaps), default=np.inf), float(largest))
 
 
 def travel(*, q: int, n_steps: int, learning_rate: float, L: float) -> float:
@@ -49,7 +56,15 @@ def sufficient_B(gap: float, *, C: float, q: int, n_steps: int, learning_rate: f
 
 
 def penalty(
-    B: float, *, activation: Activation, largest_value: float, q: int, n_steps: int, learning_rate: float, L: float, norm: float
+    B: float,
+    *,
+    activation: Activation,
+    largest_value: float,
+    q: int,
+    n_steps: int,
+    learning_rate: float,
+    L: float,
+    norm: float,
 ) -> float:
     """Bound what a finite B adds to the loss in the guarantee while no gate flips.
 

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -15,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from tightwidth.errors import HypothesisError
+from tightwidth.errors import HypothesisError, InputError
 from tightwidth.precision import follows_dtype
 
 
@@ -48,6 +49,7 @@ class Loss:
         return f"Loss({self.name!r}, L={self.L:g})"
 
 
+@lru_cache(maxsize=256)
 def least_loss_of_a_mistake(loss: Loss) -> float:
     """Return the least loss of a prediction with ``y h <= 0``, for labels +-1.
 
@@ -56,10 +58,9 @@ def least_loss_of_a_mistake(loss: Loss) -> float:
     mistakes (Markov).
     """
     with jax.enable_x64(True):
-        y = jnp.array([1.0, -1.0])
-        zero = jnp.zeros(2)
-        towards_label = bool(jnp.all(loss.derivative(zero, y) * y <= 0))
-        return float(jnp.min(loss.value(zero, y))) if towards_label else 0.0
+        y, zero = np.array([1.0, -1.0]), np.zeros(2)
+        value, slope = jax.jit(lambda h, y: (loss.value(h, y), loss.derivative(h, y)))(zero, y)
+        return float(np.min(value)) if bool(np.all(np.asarray(slope) * y <= 0)) else 0.0
 
 
 def check_lipschitz(loss: Loss) -> None:
@@ -100,25 +101,34 @@ def check_loss(loss: Loss) -> None:
             scale = 1e-6 * (1 + np.abs(slope))
             checks = (
                 (np.abs(slope) > loss.L * (1 + 1e-6), f"is not {loss.L:g}-Lipschitz"),
-                ((slope < left - scale) | (slope > right + scale), "has a derivative that is no subgradient, or is not convex,"),
+                (
+                    (slope < left - scale) | (slope > right + scale),
+                    "has a derivative that is no subgradient, or is not convex,",
+                ),
                 (np.diff(slope, append=slope[-1]) < -1e-6, "is not convex"),
             )
             for failed, what in checks:
                 if failed.any():
-                    message = f"loss {loss.name!r} {what} at h = {h[failed][0]:g}, y = {label:g}; correct value, derivative or L"
+                    where = f"at h = {h[failed][0]:g}, y = {label:g}"
+                    message = f"loss {loss.name!r} {what} {where}; correct value, derivative or L"
                     raise HypothesisError(message)
+
+
+@partial(jax.jit, static_argnames="loss")
+def _mean_and_moves(loss: Loss, h: Array, y: Array) -> tuple[Array, Array]:
+    return jnp.mean(loss.value(h, y)), jnp.any(loss.derivative(h, y) != 0)
 
 
 @follows_dtype
 def mean_loss(loss: Loss, h: Float[Any, " m"], y: Float[Any, " m"]) -> float:
     """Return the empirical loss ``L_S(h) = (1/m) sum_i loss(h(x_i), y_i)``."""
-    return float(jnp.mean(loss.value(jnp.asarray(h), jnp.asarray(y))))
+    return float(_mean_and_moves(loss, jnp.asarray(h), jnp.asarray(y))[0])
 
 
 @follows_dtype
 def has_gradient(loss: Loss, h: Float[Any, " m"], y: Float[Any, " m"]) -> bool:
     """Return whether the loss of any example still has a non-zero derivative; if none has, SGD moves no more."""
-    return bool(jnp.any(loss.derivative(jnp.asarray(h), jnp.asarray(y)) != 0))
+    return bool(_mean_and_moves(loss, jnp.asarray(h), jnp.asarray(y))[1])
 
 
 def fraction_memorized(h: Float[np.ndarray, " m"], y: Float[np.ndarray, " m"]) -> float:
@@ -162,7 +172,7 @@ def get(loss: str | Loss) -> Loss:
 
     Raises
     ------
-    ValueError
+    InputError
         If no loss has that name; the message lists the known ones.
 
     Examples
@@ -177,4 +187,4 @@ def get(loss: str | Loss) -> Loss:
     near = get_close_matches(str(loss), REGISTRY, n=1)
     hint = f" (did you mean {near[0]}?)" if near else ""
     message = f"unknown loss {loss!r}{hint}; known: {', '.join(REGISTRY)}; or give a tightwidth.Loss"
-    raise ValueError(message)
+    raise InputError(message)

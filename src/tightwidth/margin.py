@@ -1,8 +1,8 @@
 """Large-margin vectors in the embedding, by coordinate ascent on the dual: comparators for the certificate.
 
 The support vector machine without offset, ``min ||v||^2/2 + C sum_i (1 - y_i <v, Psi(x_i)>)_+``, has a dual in
-which one coordinate is maximised exactly by ``alpha_i <- clip(alpha_i + (1 - y_i f_i)/K_ii, 0, C)``.  A coordinate costs
-about as much as one SGD step of batch size 1, and the vector v is at hand at every moment: a certificate needs a
+which one coordinate is maximised exactly by ``alpha_i <- clip(alpha_i + (1 - y_i f_i)/K_ii, 0, C)``.  A coordinate
+costs about as much as one SGD step of batch size 1, and the vector v is at hand at every moment: a certificate needs a
 good vector, not an exact optimum.
 """
 
@@ -28,7 +28,9 @@ class Ascent(eqx.Module):
 
 @follows_dtype
 def start(
-    embedding: Embedding, y: Float[np.ndarray, " m"], alpha: Float[Array, " m"] | Float[np.ndarray, " m"] | None = None
+    embedding: Embedding,
+    y: Float[np.ndarray, " m"],
+    alpha: Float[Array, " m"] | Float[np.ndarray, " m"] | None = None,
 ) -> Ascent:
     """Return the ascent at alpha >= 0, for example where that of another width ended, or at 0."""
     m, d = embedding.X.shape
@@ -41,7 +43,14 @@ def start(
 
 @eqx.filter_jit
 def _epochs(
-    alpha: Array, U: Array, embedding: Embedding, y: Array, diagonal: Array, C: Array, key: PRNGKeyArray, n: Array
+    alpha: Array,
+    U: Array,
+    embedding: Embedding,
+    y: Array,
+    diagonal: Array,
+    C: Array,
+    key: PRNGKeyArray,
+    n: Array,
 ) -> tuple[Array, Array]:
     """Visit all coordinates n times, each time in a new random order."""
     m = alpha.shape[0]
@@ -93,4 +102,3 @@ def ascend(
         jnp.asarray(n_epochs, jnp.int32),
     )
     return Ascent(alpha, U, ascent.epochs + n_epochs)
-

@@ -11,7 +11,7 @@ from tightwidth import activations, losses, sphere
 from tightwidth.activation_checks import check_activation, feature_parity, network_parity
 from tightwidth.activations import Activation, check_decent
 from tightwidth.contradictions import contradicted
-from tightwidth.errors import DataError
+from tightwidth.errors import DataError, InputError
 from tightwidth.losses import Loss, check_loss
 from tightwidth.memory import check_fits
 from tightwidth.planning import FIRST_WIDTH, Plan, Settings, bytes_needed
@@ -63,7 +63,9 @@ def check_points(X: Any, y: Any) -> tuple[Float[np.ndarray, "m d"], Float[np.nda
         )
         raise DataError(message)
     if len(values) < 2:
-        message = f"all {len(labels)} labels are {values[0]:+g}; there is nothing to memorize: give labels of both signs"
+        message = (
+            f"all {len(labels)} labels are {values[0]:+g}; there is nothing to memorize: give labels of both signs"
+        )
         raise DataError(message)
     return sphere.project(points), labels
 
@@ -79,8 +81,8 @@ def check_contradictions(X: Float[np.ndarray, "m d"], y: Float[np.ndarray, " m"]
     lost = contradicted(X, y)
     if lost.any():
         message = (
-            f"{int(lost.sum())} of {len(X)} points coincide on the sphere with a point of the other label (the first is row "
-            f"{int(np.argmax(lost)) + 1}) and cannot be memorized; remove or relabel them"
+            f"{int(lost.sum())} of {len(X)} points coincide on the sphere with a point of the other label "
+            f"(the first is row {int(np.argmax(lost)) + 1}) and cannot be memorized; remove or relabel them"
         )
         raise DataError(message)
     parity = (feature_parity if math.isinf(settings.output_scale) else network_parity)(settings.activation)
@@ -91,8 +93,9 @@ def check_contradictions(X: Float[np.ndarray, "m d"], y: Float[np.ndarray, " m"]
         labels = "opposite" if parity == "even" else "equal"
         message = (
             f"{int(lost.sum())} of {len(X)} points have an antipode with the {labels} label (the first is row "
-            f"{int(np.argmax(lost)) + 1}), and the network of {settings.activation.name} is an {parity} function: they cannot "
-            f"be memorized; take another activation, for example relu, or append a constant coordinate (on_sphere='bias')"
+            f"{int(np.argmax(lost)) + 1}), and the network of {settings.activation.name} is an {parity} function: "
+            f"they cannot be memorized; take another activation, for example relu, or append a constant coordinate "
+            f"(on_sphere='bias')"
         )
         raise DataError(message)
 
@@ -100,15 +103,17 @@ def check_contradictions(X: Float[np.ndarray, "m d"], y: Float[np.ndarray, " m"]
 def _whole(name: str, value: Any, least: int, most: int, advice: str) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not least <= value <= most:
         message = f"{name}={value!r} must be a whole number from {least} to {most}; {advice}"
-        raise ValueError(message)
+        raise InputError(message)
     return int(value)
 
 
-def _real(name: str, value: Any, condition: str, advice: str, *, low: float, high: float, high_ok: bool = False) -> float:
+def _real(
+    name: str, value: Any, condition: str, advice: str, *, low: float, high: float, high_ok: bool = False
+) -> float:
     is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
     if not is_number or not (low < value < high or (high_ok and value == high)):
         message = f"{name}={value!r} must be {condition}; {advice}"
-        raise ValueError(message)
+        raise InputError(message)
     return float(value)
 
 
@@ -129,7 +134,7 @@ def check_settings(
 
     Raises
     ------
-    ValueError
+    InputError
         If a number is out of its range, or a name is unknown.
     HypothesisError
         If the activation is not decent, or an activation or loss does not have the constants it claims.
@@ -148,16 +153,32 @@ def check_settings(
             chosen[name] = _whole(name, chosen[name], 1, LARGEST_INT, "or leave it at 'auto'")
     if chosen["learning_rate"] is not None:
         chosen["learning_rate"] = _real(
-            "learning_rate", chosen["learning_rate"], "a positive number", "or leave it at 'auto'", low=0, high=math.inf
+            "learning_rate",
+            chosen["learning_rate"],
+            "a positive number",
+            "or leave it at 'auto'",
+            low=0,
+            high=math.inf,
         )
     return Settings(
         activation=sigma,
         loss=ell,
         epsilon=_real(
-            "epsilon", epsilon, "strictly between 0 and 1", "it is the share that may stay unmemorized, for example 0.05", low=0, high=1
+            "epsilon",
+            epsilon,
+            "strictly between 0 and 1",
+            "it is the share that may stay unmemorized, for example 0.05",
+            low=0,
+            high=1,
         ),
         output_scale=_real(
-            "output_scale", output_scale, "positive", "B = inf is the linear limit, finite B the network itself", low=0, high=math.inf, high_ok=True
+            "output_scale",
+            output_scale,
+            "positive",
+            "B = inf is the linear limit, finite B the network itself",
+            low=0,
+            high=math.inf,
+            high_ok=True,
         ),
         seed=_whole("seed", seed, 0, LARGEST_SEED, "it names the random numbers of the run"),
         **chosen,
@@ -170,11 +191,19 @@ def _planned(plan: Plan | Mapping[str, Any] | None) -> dict[str, Any]:
         return {}
     if isinstance(plan, Plan):
         return {name: getattr(plan, name) for name in ("n_pairs", "n_steps", "batch_size", "learning_rate")}
-    names = {"n_pairs": "n_pairs", "n_steps_planned": "n_steps", "batch_size": "batch_size", "learning_rate": "learning_rate"}
+    names = {
+        "n_pairs": "n_pairs",
+        "n_steps_planned": "n_steps",
+        "batch_size": "batch_size",
+        "learning_rate": "learning_rate",
+    }
     if not isinstance(plan, Mapping) or not any(name in plan for name in (*names, "n_steps")):
         message = f"the plan holds none of {', '.join(names)}; give a plan, or the JSON object that memorize wrote"
-        raise ValueError(message)
-    return {"n_steps": plan.get("n_steps"), **{short: plan[name] for name, short in names.items() if name in plan}}
+        raise InputError(message)
+    return {
+        "n_steps": plan.get("n_steps"),
+        **{short: plan[name] for name, short in names.items() if name in plan},
+    }
 
 
 def check_run(*, target_fraction: float, stop: str) -> float:
@@ -182,14 +211,20 @@ def check_run(*, target_fraction: float, stop: str) -> float:
 
     Raises
     ------
-    ValueError
+    InputError
         If the fraction is not in (0, 1] or the rule is unknown.
     """
     if stop not in ("exact", "target"):
         message = f"stop={stop!r} is unknown; known: exact (when no point has a gradient), target (at target_fraction)"
-        raise ValueError(message)
+        raise InputError(message)
     return _real(
-        "target_fraction", target_fraction, "in (0, 1]", "it is the share that the last iterate is to memorize", low=0, high=1, high_ok=True
+        "target_fraction",
+        target_fraction,
+        "in (0, 1]",
+        "it is the share that the last iterate is to memorize",
+        low=0,
+        high=1,
+        high_ok=True,
     )
 
 
@@ -198,7 +233,7 @@ def check_size(settings: Settings, *, m: int, d: int, dtype: np.dtype) -> None:
 
     Raises
     ------
-    ValueError
+    InputError
         If 1/B is no normal number of the dtype.
     MemoryEstimateError
         If the sample and the network do not fit; the message says what would be needed.
@@ -208,7 +243,7 @@ def check_size(settings: Settings, *, m: int, d: int, dtype: np.dtype) -> None:
             f"output_scale={settings.output_scale:g} exceeds {LARGEST_B[dtype]:g}, the largest in {dtype}; "
             f"take output_scale=inf, the limit, which it equals to every digit"
         )
-        raise ValueError(message)
+        raise InputError(message)
     q = settings.n_pairs or max(1, round(FIRST_WIDTH * m / d))
     check_fits(
         bytes_needed(m, d, q, dtype.itemsize),

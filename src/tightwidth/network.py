@@ -10,6 +10,7 @@ All three take the learning rate of the embedding, eta; the step of the plain we
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 import equinox as eqx
@@ -48,7 +49,7 @@ class Plain(eqx.Module):
     def cache(self, X: Float[Array, "m d"]) -> None:
         """Return None: nothing about a point stays the same while W moves."""
 
-    def forward(self, X: Float[Array, "b d"], cached: None = None) -> tuple[Float[Array, " b"], Update]:
+    def forward(self, X: Float[Array, "b d"], cached: Array | None = None) -> tuple[Float[Array, " b"], Update]:
         """Return the outputs, and the function (l'/b, eta) -> network after one step."""
         q = self.q
         # two products of one shape, so that the halves agree to the bit and h = 0 exactly at the start
@@ -88,7 +89,9 @@ class Displacement(eqx.Module):
         """Return the pre-activations of the points at the initial weights."""
         return preactivations(self.W_half, X)
 
-    def forward(self, X: Float[Array, "b d"], cached: Float[Array, "b q"] | None = None) -> tuple[Float[Array, " b"], Update]:
+    def forward(
+        self, X: Float[Array, "b d"], cached: Float[Array, "b q"] | None = None
+    ) -> tuple[Float[Array, " b"], Update]:
         """Return the outputs, and the function (l'/b, eta) -> network after one step."""
         q, d = self.W_half.shape
         z = X @ self.W_half.T if cached is None else cached
@@ -141,7 +144,9 @@ class Tangent(eqx.Module):
         """Return the gates sigma'(<w_i', x>) of the points."""
         return gates_of(self.W_half, X, self.activation)
 
-    def forward(self, X: Float[Array, "b d"], cached: Float[Array, "b q"] | None = None) -> tuple[Float[Array, " b"], Update]:
+    def forward(
+        self, X: Float[Array, "b d"], cached: Float[Array, "b q"] | None = None
+    ) -> tuple[Float[Array, " b"], Update]:
         """Return the outputs, and the function (l'/b, eta) -> network after one step."""
         gates = self.activation.sigma_prime(X @ self.W_half.T) if cached is None else cached
         h = jnp.sum(gates * (X @ self.V.T), axis=1)
@@ -162,12 +167,19 @@ def draw_W_half(key: PRNGKeyArray, q: int, d: int, dtype: Any = jnp.float32) -> 
 
     So one key gives the same rows whatever the number of rows and whatever the precision.
     """
-    draw = jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(key, i), (d,), jnp.float32))
-    return draw(jnp.arange(q, dtype=jnp.int32)).astype(dtype)
+    return _draw_rows(key, q, d).astype(dtype)
+
+
+@partial(jax.jit, static_argnames=("q", "d"))
+def _draw_rows(key: PRNGKeyArray, q: int, d: int) -> Array:
+    rows = jnp.arange(q, dtype=jnp.int32)
+    return jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(key, i), (d,), jnp.float32))(rows)
 
 
 @follows_dtype
-def init(key: PRNGKeyArray, *, d: int, q: int, B: float, activation: Activation, dtype: Any = jnp.float32) -> Displacement | Tangent:
+def init(
+    key: PRNGKeyArray, *, d: int, q: int, B: float, activation: Activation, dtype: Any = jnp.float32
+) -> Displacement | Tangent:
     """Draw from I(d, q, B), Xavier initialization with zero outputs: h = 0 exactly.
 
     A finite B gives the displacement form, ``B = inf`` the tangent form.
@@ -181,41 +193,47 @@ def init(key: PRNGKeyArray, *, d: int, q: int, B: float, activation: Activation,
     if math.isinf(B):
         return Tangent(W_half, zeros, activation)
     inverse_B = jnp.asarray(1 / B, dtype)
-    return Displacement(W_half, jnp.zeros((2, q, d), dtype), jnp.zeros(q, dtype), jnp.zeros(q, dtype), inverse_B, activation)
+    return Displacement(
+        W_half, jnp.zeros((2, q, d), dtype), jnp.zeros(q, dtype), jnp.zeros(q, dtype), inverse_B, activation
+    )
 
 
 @follows_dtype
-def init_plain(key: PRNGKeyArray, *, d: int, q: int, B: float, activation: Activation, dtype: Any = jnp.float32) -> Plain:
+def init_plain(
+    key: PRNGKeyArray, *, d: int, q: int, B: float, activation: Activation, dtype: Any = jnp.float32
+) -> Plain:
     """Draw from I(d, q, B) in the plain form: ``W = [W'; W']``, ``u = (B, ..., B, -B, ..., -B)``."""
     W_half = draw_W_half(key, q, d, dtype)
     B_all = jnp.full(q, B, dtype)
     return Plain(jnp.concatenate([W_half, W_half]), jnp.concatenate([B_all, -B_all]), jnp.asarray(B, dtype), activation)
 
 
-@jax.jit
-def _product(X: Array, W: Array) -> Array:
-    return X @ W.T
+@partial(jax.jit, static_argnames="activation")
+def _preactivations(X: Array, W: Array, activation: Activation | None) -> Array:
+    """Multiply in float64, round, and apply sigma' if an activation is given; needs x64 mode."""
+    z = (X.astype(jnp.float64) @ W.astype(jnp.float64).T).astype(X.dtype)
+    return z if activation is None else activation.sigma_prime(z)
 
 
-def preactivations(W_half: Float[Array, "q d"], X: Float[Array, "m d"]) -> Float[Array, "m q"]:
+def _in_blocks(W_half: Array, X: Array | np.ndarray, activation: Activation | None) -> Array:
+    rows = max(1, BLOCK_ELEMENTS // max(W_half.shape))
+    with jax.enable_x64(True):
+        starts = range(0, X.shape[0], rows)
+        blocks = [_preactivations(jnp.asarray(X[start : start + rows]), W_half, activation) for start in starts]
+        return jnp.concatenate(blocks) if len(blocks) > 1 else blocks[0]
+
+
+def preactivations(W_half: Float[Array, "q d"], X: Float[Array | np.ndarray, "m d"]) -> Float[Array, "m q"]:
     """Return ``X W'^T``, multiplied in float64 and rounded to the dtype of X.
 
     So the sign of every entry is right and both precisions see the same gates, also next to a kink at 0.
     """
-    dtype = X.dtype
-    rows = max(1, BLOCK_ELEMENTS // max(W_half.shape))
-    with jax.enable_x64(True):
-        W = jnp.asarray(W_half, jnp.float64)
-        blocks = [
-            _product(jnp.asarray(X[start : start + rows], jnp.float64), W).astype(dtype) for start in range(0, X.shape[0], rows)
-        ]
-        return jnp.concatenate(blocks) if len(blocks) > 1 else blocks[0]
+    return _in_blocks(W_half, X, None)
 
 
-@follows_dtype
 def gates_of(W_half: Float[Array, "q d"], X: Float[Array, "m d"], activation: Activation) -> Float[Array, "m q"]:
     """Return the gates ``sigma'(<w_i', x_j>)`` of the points, [m, q]."""
-    return activation.sigma_prime(preactivations(W_half, X))
+    return _in_blocks(W_half, X, activation)
 
 
 @eqx.filter_jit
@@ -224,7 +242,9 @@ def _outputs(network: Network, X: Array, cached: Array | None) -> Array:
 
 
 @follows_dtype
-def predict(network: Network, X: Float[Array, "m d"] | np.ndarray, cached: Float[Array, "m q"] | None = None) -> Float[np.ndarray, " m"]:
+def predict(
+    network: Network, X: Float[Array, "m d"] | np.ndarray, cached: Float[Array, "m q"] | None = None
+) -> Float[np.ndarray, " m"]:
     """Return h(x) for every row of X, in blocks of rows.
 
     Parameters

@@ -27,6 +27,7 @@ PATIENCE = 2  # wider networks without progress before it stops
 WORK_BUDGET = 2e13  # floating-point operations: about five minutes on two cores
 STEP_BUDGET = 5_000_000
 UNCERTIFIED_EPOCHS = 400
+WEIGHTS, STEPS, RANDOM_ITERATE = 0, 1, 2  # the streams of random numbers that a seed opens
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Plan:
 
 def weights_key(seed: int) -> PRNGKeyArray:
     """Return the key of W': the plan certifies the weights that the run will start from."""
-    return jax.random.split(jax.random.key(seed), 3)[0]
+    return jax.random.fold_in(jax.random.key(seed), WEIGHTS)
 
 
 def automatic_batch_size(m: int, d: int, R: float) -> int:
@@ -112,7 +113,7 @@ class _Widths:
 
     def embedding(self, q: int) -> Embedding:
         m, d = self.X.shape
-        if self.wide is None or self.wide.Q < q:
+        if self.wide is None or q > self.wide.Q:
             Q = max(q, round(FIRST_WIDTH * m / d)) if self.wide is None else max(q, 2 * self.wide.Q)
             W_half = draw_W_half(weights_key(self.settings.seed), Q, d, self.X.dtype)
             self.wide = embed(self.X, W_half, self.settings.activation)
@@ -120,7 +121,14 @@ class _Widths:
 
 
 def _try_width(
-    widths: _Widths, y: Float[np.ndarray, " m"], q: int, *, R: float, batch_size: int, alpha: Float[Array, " m"] | None, thorough: bool
+    widths: _Widths,
+    y: Float[np.ndarray, " m"],
+    q: int,
+    *,
+    R: float,
+    batch_size: int,
+    alpha: Float[Array, " m"] | None,
+    thorough: bool,
 ) -> Trial:
     """Draw the weights of one width and certify what can be certified."""
     settings = widths.settings
@@ -157,9 +165,12 @@ def _search(
         yield trial
         return trial
 
-    best = yield from attempt(0)
     if settings.activation.is_piecewise_linear and not settings.activation.kinks:
-        return trials, f"sigma' is constant: the predictor is linear, its kernel has rank at most d={d} at every width"
+        trial = _try_width(widths, y, 1, R=R, batch_size=batch_size, alpha=None, thorough=False)
+        yield trial
+        ended = f"sigma' is constant: the predictor is linear, its kernel has rank at most d={d} at every width"
+        return [trial], ended
+    best = yield from attempt(0)
     if math.isfinite(best.work):
         for k in range(-1, -64, -1):
             narrower = yield from attempt(k)
@@ -183,7 +194,10 @@ def _search(
         k += 1
     if math.isfinite(best.work):
         return trials, f"the certified work q T is least at {best.n_pairs} pairs: it grows on both sides"
-    return trials, f"no width can be certified for epsilon={settings.epsilon:g}: wider networks come no nearer to it"
+    return (
+        trials,
+        f"no width can be certified for epsilon={settings.epsilon:g}: wider networks come no nearer to it",
+    )
 
 
 def _least_loss(trial: Trial) -> float:
@@ -218,7 +232,10 @@ def plan_memorization(
     if settings.n_pairs is not None:
         q, ended = settings.n_pairs, "the width was given"
     elif not math.isfinite(settings.loss.L):
-        q, ended = max(1, round(FIRST_WIDTH * m / d)), f"the {settings.loss.name} loss admits no certificate: q d = 2 m"
+        q, ended = (
+            max(1, round(FIRST_WIDTH * m / d)),
+            f"the {settings.loss.name} loss admits no certificate: q d = 2 m",
+        )
     else:
         trials, ended = yield from _search(widths, y, R=R, batch_size=batch_size)
         best = min(trials, key=lambda trial: trial.work)
@@ -229,7 +246,15 @@ def plan_memorization(
 
 
 def _with_steps(
-    final: Trial, settings: Settings, *, m: int, d: int, R: float, batch_size: int, trials: tuple[Trial, ...], ended: str
+    final: Trial,
+    settings: Settings,
+    *,
+    m: int,
+    d: int,
+    R: float,
+    batch_size: int,
+    trials: tuple[Trial, ...],
+    ended: str,
 ) -> Plan:
     """Choose T and eta at the chosen width."""
     certificate, q = final.certificate, final.n_pairs
@@ -241,7 +266,7 @@ def _with_steps(
         T = settings.n_steps
         if sizing is None:
             reason = reason or _no_comparator(settings)
-        elif T < sizing.n_steps:
+        elif sizing.n_steps > T:
             reason = f"not certified at this epsilon: that takes {sizing.n_steps} steps, and {T} were asked for"
     elif sizing is None:
         T = min(budget, epoch_steps)
@@ -258,7 +283,7 @@ def _with_steps(
     elif not math.isfinite(settings.loss.L):
         # a step of the squared loss must not overshoot: at most 1 over the largest curvature of a minibatch
         eta = 1 / replace(certificate, loss=_unit_lipschitz(settings.loss)).G_squared
-    elif sizing is not None and T == sizing.n_steps:
+    elif sizing is not None and sizing.n_steps == T:
         eta = sizing.learning_rate
     else:
         eta = certificate.best_rate(T)
@@ -271,4 +296,6 @@ def _unit_lipschitz(loss: Loss) -> Loss:
 
 
 def _no_comparator(settings: Settings) -> str:
-    return f"not certified at this epsilon: no vector found in the embedding has a loss below epsilon={settings.epsilon:g}"
+    return (
+        f"not certified at this epsilon: no vector found in the embedding has a loss below epsilon={settings.epsilon:g}"
+    )

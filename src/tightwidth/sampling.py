@@ -44,7 +44,7 @@ class FiniteSample(eqx.Module):
         pick = jax.vmap(lambda k: jax.random.randint(k, (batch_size,), 0, m, jnp.int32))
         return pick(_step_keys(key, steps))
 
-    def batch(self, rows: Int32[Array, " b"], batch_size: int) -> Batch:  # noqa: ARG002  (one signature for all sources)
+    def batch(self, rows: Int32[Array, " b"], batch_size: int) -> Batch:
         """Return the rows of one step."""
         return self.X[rows], self.y[rows], None if self.cached is None else self.cached[rows]
 
@@ -56,7 +56,7 @@ class Synthetic(eqx.Module):
     label: Callable[[PRNGKeyArray, Array], Array] = eqx.field(static=True)
     dtype: Any = eqx.field(static=True, default=jnp.float32)
 
-    def draw(self, key: PRNGKeyArray, steps: Int32[Array, " n"], batch_size: int) -> PRNGKeyArray:  # noqa: ARG002
+    def draw(self, key: PRNGKeyArray, steps: Int32[Array, " n"], batch_size: int) -> PRNGKeyArray:
         """Return the keys of each step."""
         return _step_keys(key, steps)
 
@@ -74,11 +74,11 @@ class Buffer(eqx.Module):
     y: Float[Array, "n b"]
     first: Int32[Array, ""]
 
-    def draw(self, key: PRNGKeyArray, steps: Int32[Array, " n"], batch_size: int) -> Int32[Array, " n"]:  # noqa: ARG002
+    def draw(self, key: PRNGKeyArray, steps: Int32[Array, " n"], batch_size: int) -> Int32[Array, " n"]:
         """Return the places of the steps in the buffer."""
         return steps - self.first
 
-    def batch(self, place: Int32[Array, ""], batch_size: int) -> Batch:  # noqa: ARG002
+    def batch(self, place: Int32[Array, ""], batch_size: int) -> Batch:
         """Return the batch of one step."""
         return self.X[place], self.y[place], None
 
@@ -87,7 +87,12 @@ Source = FiniteSample | Synthetic | Buffer
 
 
 def buffers(
-    rows: Iterable[tuple[np.ndarray, np.ndarray]], *, batch_size: int, n_steps: int, dtype: Any = np.float32, first: int = 0
+    rows: Iterable[tuple[np.ndarray, np.ndarray]],
+    *,
+    batch_size: int,
+    n_steps: int,
+    dtype: Any = np.float32,
+    first: int = 0,
 ) -> Iterator[Buffer]:
     """Cut a stream of (X [k, d], y [k]) pieces of any size into buffers of ``n_steps`` batches.
 
@@ -121,8 +126,8 @@ def buffers(
     for piece, (X, y) in enumerate(rows):
         if len(X) != len(y) or X.ndim != 2 or (d is not None and X.shape[1] != d):
             message = (
-                f"piece {piece + 1} of the stream has X of shape {X.shape} and {len(y)} labels; needed are as many labels as "
-                f"rows, and {d if d is not None else 'the same number of'} features in every piece"
+                f"piece {piece + 1} of the stream has X of shape {X.shape} and {len(y)} labels; needed are as many "
+                f"labels as rows, and {d if d is not None else 'the same number of'} features in every piece"
             )
             raise DataError(message)
         d = X.shape[1]

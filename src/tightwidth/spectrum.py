@@ -33,7 +33,7 @@ class Krylov:
 
     def ritz_values(self) -> Float[np.ndarray, " k"]:
         """Return the eigenvalues of the tridiagonal matrix, in ascending order."""
-        return eigh_tridiagonal(self.diagonal, self.off_diagonal, eigvals_only=True)
+        return np.asarray(eigh_tridiagonal(self.diagonal, self.off_diagonal, eigvals_only=True))
 
     def regularised_solutions(self, shifts: Float[np.ndarray, " s"]) -> Float[np.ndarray, "s n"]:
         """Return, for each shift, the Galerkin solution in the space of ``(A + shift I) alpha = start``.
@@ -97,7 +97,7 @@ def largest_eigenvalue_bound(product: Product, n: int, *, seed: int, n_steps: in
     Returns
     -------
     float
-        An upper bound; infinity if so few steps prove nothing, or the Krylov space ended early (an operator of low rank).
+        An upper bound; infinity if so few steps prove nothing, or the operator has so low a rank that they end early.
     """
     start = np.random.default_rng([seed, 0x1A2C05]).standard_normal(n)
     space = lanczos(product, start, n_steps)

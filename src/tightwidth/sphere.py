@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tightwidth.errors import DataError
+from tightwidth.errors import DataError, InputError
 from tightwidth.spectrum import largest_eigenvalue, largest_eigenvalue_bound
 
 EXACT_DIMENSION = 4000  # up to here R comes from LAPACK, beyond from an upper bound
@@ -39,7 +39,7 @@ class Distribution:
 def _check_dimension(d: int) -> None:
     if d < 1:
         message = f"dim={d}: points on a sphere need at least 1 coordinate; give dim >= 1"
-        raise ValueError(message)
+        raise InputError(message)
 
 
 def uniform(d: int) -> Distribution:
@@ -109,7 +109,7 @@ def R_of_sample(X: Float[np.ndarray, "m d"], *, seed: int = 0) -> float:
             wide = X.astype(np.float64)
             top = largest_eigenvalue(wide @ wide.T / m)
         else:
-            top = largest_eigenvalue(sum((X[b].astype(np.float64).T @ X[b].astype(np.float64) for b in blocks)) / m)
+            top = largest_eigenvalue(sum(X[b].astype(np.float64).T @ X[b].astype(np.float64) for b in blocks) / m)
     else:
 
         def second_moment(v: np.ndarray) -> np.ndarray:
@@ -183,7 +183,7 @@ def to_sphere(X: Float[np.ndarray, "m d"], how: str = "project") -> Float[np.nda
 
     Raises
     ------
-    ValueError
+    InputError
         If ``how`` is none of the three.
     """
     if how == "require":
@@ -194,4 +194,4 @@ def to_sphere(X: Float[np.ndarray, "m d"], how: str = "project") -> Float[np.nda
     if how == "bias":
         return with_bias(X)
     message = f"on_sphere={how!r} is unknown; known: project, bias, require"
-    raise ValueError(message)
+    raise InputError(message)

@@ -5,6 +5,7 @@ weights, ``E sigma(u) sigma(v) / B^2``, with (u, v) standard Gaussians of correl
 """
 
 import math
+from functools import partial
 from typing import Literal
 
 import jax
@@ -16,12 +17,13 @@ from tightwidth.activations import Activation
 from tightwidth.network import preactivations
 from tightwidth.precision import follows_dtype
 
+Points = Array | np.ndarray
 Part = Literal["both", "hidden", "output"]
 
 
 @follows_dtype
 def empirical_tk_h(
-    X: Float[Array, "m d"], Z: Float[Array, "n d"], *, W_half: Float[Array, "q d"], activation: Activation
+    X: Float[Points, "m d"], Z: Float[Points, "n d"], *, W_half: Float[Array, "q d"], activation: Activation
 ) -> Float[np.ndarray, "m n"]:
     """Return ``tk^h_W(x,z) = <x,z> (1/q) sum_i sigma'(<w_i,x>) sigma'(<w_i,z>)`` for all pairs.
 
@@ -31,12 +33,17 @@ def empirical_tk_h(
     """
     gates_x = activation.sigma_prime(preactivations(W_half, X))
     gates_z = activation.sigma_prime(preactivations(W_half, Z))
-    return np.asarray((X @ Z.T) * (gates_x @ gates_z.T) / W_half.shape[0])
+    return np.asarray((jnp.asarray(X) @ jnp.asarray(Z).T) * (gates_x @ gates_z.T) / W_half.shape[0])
 
 
 @follows_dtype
 def empirical_tk_o(
-    X: Float[Array, "m d"], Z: Float[Array, "n d"], *, W_half: Float[Array, "q d"], activation: Activation, B: float
+    X: Float[Points, "m d"],
+    Z: Float[Points, "n d"],
+    *,
+    W_half: Float[Array, "q d"],
+    activation: Activation,
+    B: float,
 ) -> Float[np.ndarray, "m n"]:
     """Return ``tk^o_W(x,z) = (1/(q B^2)) sum_i sigma(<w_i,x>) sigma(<w_i,z>)`` for all pairs; 0 at B = infinity."""
     values_x = activation.sigma(preactivations(W_half, X))
@@ -45,8 +52,8 @@ def empirical_tk_o(
 
 
 def empirical_tk(
-    X: Float[Array, "m d"],
-    Z: Float[Array, "n d"],
+    X: Float[Points, "m d"],
+    Z: Float[Points, "n d"],
     *,
     W_half: Float[Array, "q d"],
     activation: Activation,
@@ -76,19 +83,22 @@ def relu_tk_h(rho: Float[Array, "*s"]) -> Float[Array, "*s"]:
 
 
 def relu_tk_o(rho: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """Return ``(sqrt(1 - rho^2) + rho (pi - arccos rho)) / (2 pi)``, the output part of relu's tangent kernel at B = 1."""
+    """Return ``(sqrt(1 - rho^2) + rho (pi - arccos rho)) / (2 pi)``, relu's output part at B = 1."""
     return (jnp.sqrt((1 - rho) * (1 + rho)) + rho * (jnp.pi - jnp.arccos(rho))) / (2 * jnp.pi)
 
 
-@jax.jit
-def _relu_parts(X: Array, Z: Array) -> tuple[Array, Array]:
+@partial(jax.jit, static_argnames="part")
+def _relu_tk(X: Array, Z: Array, B: Array, part: Part) -> Array:
     rho = jnp.clip(X @ Z.T, -1, 1)
-    return relu_tk_h(rho), relu_tk_o(rho)
+    if part == "hidden":
+        return relu_tk_h(rho)
+    output = relu_tk_o(rho) / B / B
+    return output if part == "output" else relu_tk_h(rho) + output
 
 
 @follows_dtype
 def expected_relu_tk(
-    X: Float[Array, "m d"], Z: Float[Array, "n d"], *, B: float = math.inf, part: Part = "both"
+    X: Float[Points, "m d"], Z: Float[Points, "n d"], *, B: float = math.inf, part: Part = "both"
 ) -> Float[np.ndarray, "m n"]:
     """Return relu's expected tangent kernel of unit vectors, ``tk = tk^h + tk^o / B^2``, or one part of it.
 
@@ -96,6 +106,5 @@ def expected_relu_tk(
     -----
     The correlation is a bare product: next to rho = +-1 half of its digits are lost.
     """
-    hidden, output = (np.asarray(k) for k in _relu_parts(jnp.asarray(X), jnp.asarray(Z)))
-    output = output / np.asarray(B, output.dtype) / np.asarray(B, output.dtype)
-    return {"both": hidden + output, "hidden": hidden, "output": output}[part]
+    points = jnp.asarray(X)
+    return np.asarray(_relu_tk(points, jnp.asarray(Z), jnp.asarray(B, points.dtype), part))

@@ -39,9 +39,7 @@ def check_table(X: np.ndarray, column_names: Sequence[str] | None = None, *, nam
     check_shape(X, name)
     names = default_names(X.shape[1]) if column_names is None else tuple(column_names)
     if len(names) != X.shape[1]:
-        message = (
-            f"{name} has {X.shape[1]} columns and {len(names)} column names; give one name for each column"
-        )
+        message = f"{name} has {X.shape[1]} columns and {len(names)} column names; give one name for each column"
         raise DataError(message)
     if X.dtype.kind not in "biuf":
         message = (
@@ -68,14 +66,10 @@ def check_shape(X: np.ndarray, name: str) -> None:
         )
         raise DataError(message)
     if X.shape[0] < MIN_POINTS:
-        message = (
-            f"{name} has {X.shape[0]} data rows; at least {MIN_POINTS} points are needed; give more rows"
-        )
+        message = f"{name} has {X.shape[0]} data rows; at least {MIN_POINTS} points are needed; give more rows"
         raise DataError(message)
     if X.shape[1] == 0:
-        message = (
-            f"{name} has no feature columns; at least 1 is needed beside the target; add a column of numbers"
-        )
+        message = f"{name} has no feature columns; at least 1 is needed beside the target; add a column of numbers"
         raise DataError(message)
 
 

@@ -108,9 +108,7 @@ def values_by_record(path: Path, layout: CsvLayout) -> tuple[Points, Target]:
 def not_a_number(path: Path, line: int, row: list[str], layout: CsvLayout) -> str:
     """Return what to say of the first field of a record that is not a number."""
     name, field = next(
-        (name, field)
-        for name, field in zip(layout.feature_names, row, strict=True)
-        if number_from(field) is None
+        (name, field) for name, field in zip(layout.feature_names, row, strict=True) if number_from(field) is None
     )
     where = f"{path}, line {line}, column {name!r}"
     if not field:

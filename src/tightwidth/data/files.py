@@ -56,9 +56,7 @@ def load(source: str | Path, *, target: str | int | None = None, labels: str | P
     return load_file(source, target=target, labels=labels)
 
 
-def load_file(
-    path: str | Path, *, target: str | int | None = None, labels: str | Path | None = None
-) -> Table:
+def load_file(path: str | Path, *, target: str | int | None = None, labels: str | Path | None = None) -> Table:
     """Return the content of a file as a table.
 
     Parameters
@@ -87,8 +85,7 @@ def load_file(
     check_readable(path)
     if suffix not in SUFFIXES:
         message = (
-            f"{path} has the suffix {suffix!r}; one of {', '.join(SUFFIXES)} is needed; convert or rename "
-            "the file"
+            f"{path} has the suffix {suffix!r}; one of {', '.join(SUFFIXES)} is needed; convert or rename the file"
         )
         raise DataError(message)
     check_fits(float(path.stat().st_size), f"{path} in memory", "give fewer rows or columns")
@@ -97,9 +94,7 @@ def load_file(
             check_readable(Path(labels))
         return read_npy(path, target, None if labels is None else Path(labels))
     if labels is not None:
-        message = (
-            f"--labels (labels= in Python) is for .npy files and {path} is none; drop it, or use --target"
-        )
+        message = f"--labels (labels= in Python) is for .npy files and {path} is none; drop it, or use --target"
         raise DataError(message)
     return READERS[suffix](path, target)
 

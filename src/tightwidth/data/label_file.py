@@ -28,9 +28,7 @@ def read_labels(path: Path, m: int) -> Target:
     """
     suffix = path.suffix.lower()
     if suffix not in LABEL_SUFFIXES:
-        message = (
-            f"the label file {path} has the suffix {suffix!r}; one of {', '.join(LABEL_SUFFIXES)} is needed"
-        )
+        message = f"the label file {path} has the suffix {suffix!r}; one of {', '.join(LABEL_SUFFIXES)} is needed"
         raise DataError(message)
     if suffix == ".npy":
         return plain_target(plain_array(path), name=str(path))
@@ -57,9 +55,7 @@ def single_field(path: Path, line: str) -> str:
     """
     row = next(csv.reader([line], skipinitialspace=True))
     if len(row) != 1:
-        message = (
-            f"{path} has {len(row)} columns; one label a line is needed; keep the column of the labels only"
-        )
+        message = f"{path} has {len(row)} columns; one label a line is needed; keep the column of the labels only"
         raise DataError(message)
     return row[0].strip()
 

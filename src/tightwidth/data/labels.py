@@ -160,9 +160,7 @@ def random_labels(m: int, seed: int) -> Labels:
         message = f"{m} random labels were asked for; at least 1 is needed; give data with at least 2 points"
         raise DataError(message)
     if seed < 0:
-        message = (
-            f"the seed {seed} is negative; a whole number from 0 on is needed; give another --seed (seed=)"
-        )
+        message = f"the seed {seed} is negative; a whole number from 0 on is needed; give another --seed (seed=)"
         raise DataError(message)
     rng = np.random.default_rng([seed, RANDOM_LABELS_STREAM])
     return np.where(rng.random(m) < 0.5, -1.0, 1.0)

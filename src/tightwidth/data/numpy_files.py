@@ -31,8 +31,7 @@ def read_npz(path: Path, target: str | int | None) -> Table:
     arrays = plain_load(path)
     if isinstance(arrays, np.ndarray):
         message = (
-            f"{path} holds a single array; arrays X and {y_name} are needed; write it with np.savez(path, "
-            "X=X, y=y)"
+            f"{path} holds a single array; arrays X and {y_name} are needed; write it with np.savez(path, X=X, y=y)"
         )
         raise DataError(message)
     with arrays:
@@ -44,9 +43,7 @@ def read_npz(path: Path, target: str | int | None) -> Table:
             )
             raise DataError(message)
         X, y = member(arrays, "X", path), member(arrays, y_name, path)
-    return checked_table(
-        X, plain_target(y, name=f"{path}, array {y_name},"), name=path.name, source=str(path)
-    )
+    return checked_table(X, plain_target(y, name=f"{path}, array {y_name},"), name=path.name, source=str(path))
 
 
 def read_npy(path: Path, target: str | int | None, labels: Path | None) -> Table:
@@ -76,9 +73,7 @@ def read_npy(path: Path, target: str | int | None, labels: Path | None) -> Table
         raise DataError(message)
     X = plain_array(path)
     if labels is not None:
-        return checked_table(
-            X, read_labels(labels, len(X) if X.ndim else 0), name=path.name, source=str(path)
-        )
+        return checked_table(X, read_labels(labels, len(X) if X.ndim else 0), name=path.name, source=str(path))
     check_shape(X, str(path))
     names = default_names(X.shape[1])
     column = target_column(path, names, target, has_names=False)

@@ -26,8 +26,7 @@ def plain_array(path: Path) -> np.ndarray:
     if not isinstance(array, np.ndarray):
         array.close()
         message = (
-            f"{path} is an archive of arrays; a single array is needed; rename it to .npz, or use "
-            "np.save(path, X)"
+            f"{path} is an archive of arrays; a single array is needed; rename it to .npz, or use np.save(path, X)"
         )
         raise DataError(message)
     check_unstructured(array, str(path))
@@ -91,7 +90,4 @@ def check_unstructured(array: np.ndarray, what: str) -> None:
 def refusal(what: str, error: BaseException) -> str:
     """Return what to say of an array that cannot be read."""
     reason = " ".join(str(error).split()) or type(error).__name__
-    return (
-        f"{what} cannot be read as a plain array ({reason}); write an array of numbers with np.save or "
-        "np.savez"
-    )
+    return f"{what} cannot be read as a plain array ({reason}); write an array of numbers with np.save or np.savez"

@@ -51,10 +51,7 @@ class Standardizer:
         common offset nor very large or small units lose digits.  One float64 copy of X is made.
         """
         if X.ndim != 2 or X.shape[0] == 0:
-            message = (
-                f"X has shape {X.shape}; a matrix [points, features] with at least one row is needed; "
-                "reshape it"
-            )
+            message = f"X has shape {X.shape}; a matrix [points, features] with at least one row is needed; reshape it"
             raise DataError(message)
         if sample_weight is None:
             weights = np.full(X.shape[0], 1.0 / X.shape[0])
@@ -137,8 +134,7 @@ def normalized_weights(sample_weight: np.ndarray, m: int) -> Labels:
     weights = np.asarray(sample_weight, dtype=np.float64)
     if weights.shape != (m,):
         message = (
-            f"sample_weight has shape {weights.shape} for {m} rows; one weight for each row is needed, shape "
-            f"({m},)"
+            f"sample_weight has shape {weights.shape} for {m} rows; one weight for each row is needed, shape ({m},)"
         )
         raise DataError(message)
     if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():

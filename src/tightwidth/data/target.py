@@ -18,9 +18,7 @@ DEFAULT_TARGETS = ("target", "label", "y")
 MISSING_MARKS = frozenset({"", "na", "n/a", "nan", "null", "?"})
 
 
-def target_column(
-    path: Path, names: Sequence[str], target: str | int | None, *, has_names: bool = True
-) -> int:
+def target_column(path: Path, names: Sequence[str], target: str | int | None, *, has_names: bool = True) -> int:
     """Return the index of the target column, found by its name, by its index, or by the default names.
 
     Parameters
@@ -139,9 +137,7 @@ def target_from_text(values: Sequence[str]) -> Target:
     except (ValueError, OverflowError):
         pass
     try:
-        return np.array(
-            [np.nan if is_missing_mark(value) else float(value) for value in values], dtype=np.float64
-        )
+        return np.array([np.nan if is_missing_mark(value) else float(value) for value in values], dtype=np.float64)
     except ValueError:
         return np.array(values, dtype=np.str_)
 

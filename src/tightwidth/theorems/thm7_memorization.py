@@ -49,11 +49,26 @@ class Hypotheses:
     def __post_init__(self) -> None:
         """Check the ranges."""
         conditions = (
-            (self.m >= 1 and self.d >= 1, f"m={self.m} points in d={self.d} dimensions: both must be at least 1"),
-            (1 <= self.R <= math.sqrt(self.d) * (1 + 1e-9), f"R={self.R:g} must lie in [1, sqrt(d)={math.sqrt(self.d):g}]"),
-            (0 < self.C < math.inf, f"C={self.C:g} must be positive and finite: a decent activation that is not constant"),
-            (self.lambda_min > 0, f"lambda_min={self.lambda_min:g} must be positive: the kernel is singular on this sample"),
-            (0 < self.label_norm_squared < math.inf, f"label_norm_squared={self.label_norm_squared:g} must be positive and finite"),
+            (
+                self.m >= 1 and self.d >= 1,
+                f"m={self.m} points in d={self.d} dimensions: both must be at least 1",
+            ),
+            (
+                1 <= self.R <= math.sqrt(self.d) * (1 + 1e-9),
+                f"R={self.R:g} must lie in [1, sqrt(d)={math.sqrt(self.d):g}]",
+            ),
+            (
+                0 < self.C < math.inf,
+                f"C={self.C:g} must be positive and finite: a decent activation that is not constant",
+            ),
+            (
+                self.lambda_min > 0,
+                f"lambda_min={self.lambda_min:g} must be positive: the kernel is singular on this sample",
+            ),
+            (
+                0 < self.label_norm_squared < math.inf,
+                f"label_norm_squared={self.label_norm_squared:g} must be positive and finite",
+            ),
             (0 < self.L < math.inf, f"L={self.L:g} must be positive and finite: a Lipschitz loss"),
         )
         for holds, message in conditions:
@@ -68,7 +83,7 @@ def _check_share(name: str, value: float) -> None:
 
 
 def sufficient_pairs(given: Hypotheses, *, delta: float = 0.01) -> int:
-    """Return ``q = ceil(6.518 C^2 R^2 (m/d) ln(m/delta) / lambda_min)``: then ``K_W >= K/2`` with probability 1 - delta.
+    """Return ``q = ceil(6.518 C^2 R^2 (m/d) ln(m/delta) / lambda_min)``: ``K_W >= K/2``, save with probability delta.
 
     References
     ----------

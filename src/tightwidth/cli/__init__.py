@@ -1,0 +1,60 @@
+"""The command `tightwidth`: parsing and printing, no mathematics.
+
+Heavy modules are imported inside the commands, so that ``tightwidth --help`` answers at once.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tightwidth import __version__
+from tightwidth.cli.errors import describe, is_bad_input
+from tightwidth.cli.memorize import memorize
+from tightwidth.cli.where import where
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="tightwidth",
+    help="How wide must a two-layer network be? Plan it, train it, and certify the answer.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(memorize)
+app.command()(where)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"tightwidth {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _tightwidth(
+    context: typer.Context,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and exit"),
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main() -> None:
+    """Run the command: exit 0 when done, 1 if the run missed its goal, 2 on bad input, 130 when interrupted."""
+    try:
+        code = app(standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("tightwidth: interrupted", err=True)
+        code = INTERRUPTED
+    except (ValueError, typer.TyperException) as error:
+        if not is_bad_input(error):
+            raise
+        typer.echo(f"tightwidth: {describe(error)}", err=True)
+        code = 2
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,122 @@
+"""Run `memorize` with progress, and report what came out."""
+
+import math
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tightwidth.cli.memorize_data import Sample
+from tightwidth.cli.memorize_record import record_of
+from tightwidth.cli.progress import StepProgress
+from tightwidth.memorization import Planned, Running, Tried, memorize_steps
+from tightwidth.records import MemorizeRecord
+
+LINE_WIDTH = 120  # of tables that go to a file or a pipe
+
+
+def run(sample: Sample, settings: dict[str, Any], *, quiet: bool) -> MemorizeRecord:
+    """Memorize the sample, showing progress, and return the record."""
+    events = memorize_steps(sample.X, sample.y, **settings)
+    (m, d), begun = sample.X.shape, False
+    with StepProgress(quiet=quiet) as progress:
+        while True:
+            try:
+                event = next(events)
+            except StopIteration as end:
+                return record_of(end.value, sample.name)
+            if not begun:
+                begun = True
+                progress.say(f"{sample.name}: {m:,} points in {d} dimensions")
+            if isinstance(event, Tried):
+                trial = event.trial
+                found = "no certificate" if trial.n_steps is None else f"certified by {trial.n_steps:,} steps"
+                progress.say(f"  width {trial.n_pairs} pairs: {found}")
+            elif isinstance(event, Planned):
+                plan = event.plan
+                progress.say(f"  {plan.search_ended}")
+                progress.say(
+                    f"  running {plan.n_pairs} pairs for at most {plan.n_steps:,} steps of {plan.batch_size} points, "
+                    f"learning rate {plan.learning_rate:.3g}"
+                )
+            elif isinstance(event, Running):
+                progress.steps(event.point.step, event.n_steps, f"{event.point.fraction:.2%} memorized")
+
+
+def print_report(record: MemorizeRecord) -> None:
+    """Print the three rows theorem, certified and observed, the landmarks, and what was counted and guaranteed."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=LINE_WIDTH)
+    table = Table(title=None, show_edge=False, pad_edge=False, header_style="bold")
+    table.add_column("")
+    for name in ("pairs", "parameters", "per point", "steps"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    m = record.n_samples
+    if record.theorem is not None:
+        row = record.theorem
+        table.add_row(*_row("theorem", row.n_pairs, row.n_parameters, m, row.n_steps), "Theorem 7, worst case")
+    else:
+        table.add_row("theorem", "-", "-", "-", "-", record.theorem_reason)
+    certified = "these weights" if record.certified_steps else f"nothing is for epsilon {record.epsilon:g}"
+    table.add_row(*_row("certified", record.n_pairs, record.n_parameters, m, record.certified_steps), certified)
+    observed = f"{record.fraction_memorized_last:.2%} memorized"
+    table.add_row(*_row("observed", record.n_pairs, record.n_parameters, m, record.n_steps), observed)
+    console.print(table)
+    console.print()
+    for line in _lines(record):
+        console.print(line, soft_wrap=True)
+
+
+def _row(name: str, pairs: int, parameters: int, m: int, steps: int | None) -> tuple[str, ...]:
+    return (
+        name,
+        f"{pairs:,}",
+        f"{parameters:,}",
+        f"{parameters / m:,.2f}",
+        "-" if steps is None else f"{steps:,}",
+    )
+
+
+def _lines(record: MemorizeRecord) -> list[str]:
+    how = {
+        "no_gradient": f"no point has a gradient any more after {record.n_steps:,} "
+        f"of at most {record.n_steps_planned:,} steps",
+        "target": f"the target {record.target_fraction:.4g} was reached after {record.n_steps:,} steps",
+        "steps": f"all {record.n_steps:,} steps were run",
+    }[record.stopped]
+    random_iterate = "not reached" if record.fraction_memorized is None else f"{record.fraction_memorized:.2%}"
+    certified = (
+        "none"
+        if record.certified_fraction is None
+        else f"at least {_floor(record.certified_fraction):.2%} in expectation"
+    )
+    lines = [
+        f"ended       {how}",
+        f"memorized   last iterate {record.fraction_memorized_last:.2%}, mean over the iterates "
+        f"{record.fraction_memorized_mean:.2%}, random iterate (t = {record.random_iterate_step:,}) {random_iterate}",
+        f"guaranteed  {certified}" + (f"; {record.certified_reason}" if record.certified_reason else ""),
+        "landmarks   " + ", ".join(f"{name} at {pairs:,.1f} pairs" for name, pairs in record.landmarks.items()),
+        "tried       " + _tried(record),
+        f"took        {record.seconds:.1f} s, of which compiling the loop {record.seconds_compile:.1f} s, "
+        f"on {record.device}",
+    ]
+    if not math.isinf(record.output_scale):
+        enough = record.sufficient_output_scale
+        until = f"; none can from B = {enough:.2g} on" if enough > 0 else " (there is no kink)"
+        gates = f"{record.n_gates_flipped:,} of {2 * record.n_pairs * record.n_samples:,} gates flipped"
+        lines.insert(3, f"finite B    {gates}{until}")
+    return lines
+
+
+def _tried(record: MemorizeRecord) -> str:
+    widths = ", ".join(
+        f"{t.n_pairs} ({'none' if t.n_steps is None else f'{t.n_steps:,}'})" for t in record.widths_tried
+    )
+    return f"pairs (certified steps): {widths}; {record.search_ended}"
+
+
+def _floor(share: float) -> float:
+    """Round a guarantee down, never up."""
+    return math.floor(share * 1e4) / 1e4

@@ -1,0 +1,72 @@
+"""Progress on standard error: a bar on a terminal, plain lines elsewhere."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+class _Rate(ProgressColumn):
+    """Show steps per second."""
+
+    def render(self, task: Task) -> Text:
+        return Text("" if not task.speed else f"{task.speed:,.0f} steps/s")
+
+
+class StepProgress:
+    """Show steps done of those planned, their rate, a note, and the time left."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.console = Console(stderr=True, quiet=quiet)
+        self.bar: Progress | None = None
+        self.started = self.last_line = 0.0
+
+    def __enter__(self) -> Self:
+        """Start showing."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop showing."""
+        if self.bar is not None:
+            self.bar.stop()
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        self.console.print(text, highlight=False, soft_wrap=True)
+
+    def steps(self, done: int, planned: int, note: str) -> None:
+        """Show how far the run is."""
+        if self.started == 0.0:
+            self.started = self.last_line = time.monotonic()
+        if self.console.is_terminal:
+            self._bar(done, planned, note)
+            return
+        now = time.monotonic()
+        if now - self.last_line >= SECONDS_BETWEEN_LINES:
+            self.last_line = now
+            rate = done / (now - self.started)
+            left = (planned - done) / rate
+            self.say(f"step {done:,} of at most {planned:,}, {rate:,.0f} steps/s, {note}, at most {left:,.0f} s left")
+
+    def _bar(self, done: int, planned: int, note: str) -> None:
+        if self.bar is None:
+            columns = (
+                TextColumn("training"),
+                BarColumn(),
+                _Rate(),
+                TextColumn("{task.description}"),
+                TextColumn("at most"),
+                TimeRemainingColumn(),
+                TextColumn("left"),
+            )
+            self.bar = Progress(*columns, console=self.console, transient=True)
+            self.bar.start()
+            self.bar.add_task(note, total=planned)
+        self.bar.update(self.bar.task_ids[0], completed=done, description=note)

@@ -1,0 +1,167 @@
+"""One run of Algorithm 1 on a sample: its looks at the whole sample, its end, and what is guaranteed about it."""
+
+import math
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from tightwidth import algorithm1, finite_scale
+from tightwidth.algorithm1 import Algorithm1, State
+from tightwidth.certificates import is_perceptron
+from tightwidth.embedding import GATES_SHARE
+from tightwidth.losses import fraction_memorized, has_gradient, mean_loss
+from tightwidth.memorization_result import CurvePoint, Stopped
+from tightwidth.memory import fits
+from tightwidth.network import Network, init, preactivations, predict
+from tightwidth.planning import RANDOM_ITERATE, STEPS, Plan, Settings, weights_key
+from tightwidth.sampling import FiniteSample
+
+EPOCHS_BETWEEN_LOOKS = 2
+SECONDS_A_CALL = 0.3  # of compiled steps, between which a run can be interrupted
+
+
+@dataclass(frozen=True)
+class Running:
+    """Report a look at the sample: steps done, of how many, and what was counted."""
+
+    n_steps: int
+    point: CurvePoint
+
+
+class Run:
+    """Keep what one run of Algorithm 1 on the sample needs from call to call."""
+
+    def __init__(self, X: Float[np.ndarray, "m d"], y: Float[np.ndarray, " m"], settings: Settings, plan: Plan) -> None:
+        (self.m, d), q = X.shape, plan.n_pairs
+        steps_key, iterate_key = (jax.random.fold_in(jax.random.key(settings.seed), k) for k in (STEPS, RANDOM_ITERATE))
+        network = init(
+            weights_key(settings.seed),
+            d=d,
+            q=q,
+            B=settings.output_scale,
+            activation=settings.activation,
+            dtype=X.dtype,
+        )
+        self.W_half = network.W_half
+        self.X, self.y, self.labels = jnp.asarray(X), jnp.asarray(y), y
+        keeps = fits(self.m * q * X.dtype.itemsize, GATES_SHARE)
+        self.source = FiniteSample(self.X, self.y, network.cache(self.X) if keeps else None)
+        self.loss, self.plan = settings.loss, plan
+        self.sgd = Algorithm1(settings.loss, plan.batch_size, jnp.asarray(plan.learning_rate, X.dtype), steps_key)
+        self.random_step = algorithm1.draw_random_step(iterate_key, plan.n_steps)
+        self.random_iterate: Network | None = network if self.random_step == 1 else None
+        self.done = 0
+        self.curve: list[CurvePoint] = []
+        began = time.perf_counter()
+        self.state: State = jax.block_until_ready(self.sgd.advance(self.sgd.init(network), self.source, 0))
+        self.seconds_compile = time.perf_counter() - began
+
+    def steps(self, target: float, stop: str) -> Generator[Running, None, Stopped]:
+        """Run to the planned T or to an earlier end, and say which it was."""
+        T = self.plan.n_steps
+        epoch = math.ceil(self.m / self.plan.batch_size)
+        every = epoch if stop == "target" else EPOCHS_BETWEEN_LOOKS * epoch
+        self._look()
+        for look in range(every, T + every, every):
+            self._advance(min(look, T))
+            point, moves = self._look()
+            yield Running(T, point)
+            if stop == "target" and point.fraction >= target:
+                return "target"
+            if not moves:
+                return "no_gradient"
+        return "steps"
+
+    def _advance(self, until: int) -> None:
+        """Take steps up to ``until``, in calls short enough to be interrupted, and keep the random iterate."""
+        rate = None
+        while self.done < until:
+            n = until - self.done
+            if self.done < self.random_step - 1:
+                n = min(n, self.random_step - 1 - self.done)
+            n = min(n, 256 if rate is None else max(1, int(SECONDS_A_CALL * rate)))
+            began = time.perf_counter()
+            self.state = jax.block_until_ready(self.sgd.advance(self.state, self.source, n))
+            rate = n / max(time.perf_counter() - began, 1e-6)
+            self.done += n
+            if self.done == self.random_step - 1:
+                self.random_iterate = self.state.network
+
+    def _look(self) -> tuple[CurvePoint, bool]:
+        """Count on the whole sample; also return whether any point still has a gradient."""
+        h = self.outputs(self.state.network)
+        fraction = fraction_memorized(h, self.labels)
+        mean = 1 - self.sum_of(self.state.online_mistakes) / self.done if self.done else fraction
+        point = CurvePoint(self.done, fraction, mean, mean_loss(self.loss, h, self.labels))
+        self.curve.append(point)
+        return point, has_gradient(self.loss, h, self.labels)
+
+    def outputs(self, network: Network) -> Float[np.ndarray, " m"]:
+        """Return the outputs of a network on the sample, with the gates of the run."""
+        return predict(network, self.X, self.source.cached)
+
+    def preactivations(self) -> Float[Array, "m q"]:
+        """Return the pre-activations of the sample at the initial weights."""
+        return preactivations(self.W_half, self.X)
+
+    @staticmethod
+    def sum_of(running: algorithm1.Compensated) -> float:
+        """Return a running sum with its correction."""
+        return float(running.total) - float(running.lost)
+
+    def random_network(self, stopped: Stopped) -> Network | None:
+        """Return the iterate of the random step; the last one stands for all later ones if nothing moves any more."""
+        if self.random_iterate is None and stopped == "no_gradient":
+            return self.state.network
+        return self.random_iterate
+
+    def mean_over_iterates(self, total: float, last: float, stopped: Stopped) -> float:
+        """Return a mean over W_1, ..., W_T, given its sum over the steps run and its value at the last iterate."""
+        if stopped == "no_gradient":
+            return (total + (self.plan.n_steps - self.done) * last) / self.plan.n_steps
+        return total / self.done
+
+
+def certified_by(settings: Settings, plan: Plan, run: Run, stopped: Stopped) -> tuple[float | None, str | None, float]:
+    """Return what is guaranteed, why it is not more, and a sufficient B."""
+    certificate, sigma, B = plan.certificate, settings.activation, settings.output_scale
+    size = {
+        "q": plan.n_pairs,
+        "n_steps": plan.n_steps,
+        "learning_rate": plan.learning_rate,
+        "L": settings.loss.L,
+    }
+    why = certificate.why_none()
+    if why is not None:
+        return None, f"no certificate: {why}", math.inf
+    reach = finite_scale.reach(run.preactivations(), sigma)
+    enough = finite_scale.sufficient_B(reach.gap, C=sigma.C, **size)
+    penalty = 0.0
+    if math.isfinite(B):
+        if enough > B:
+            reason = f"gates of the sample can flip at output_scale={B:g}; from {enough:.2g} on the certificate holds"
+            return None, reason, enough
+        norm = math.sqrt(float(certificate.comparators.norm_squared.max()))
+        penalty = finite_scale.penalty(B, activation=sigma, largest_value=reach.largest_value, norm=norm, **size)
+    fraction = certificate.fraction(
+        plan.n_steps,
+        plan.learning_rate,
+        path_scales=math.isinf(B) and is_perceptron(settings.loss),
+        penalty=penalty,
+    )
+    reason = plan.not_certified
+    if reason is None and fraction < 1 - settings.epsilon:
+        reason = (
+            f"at output_scale={B:g} the network may differ too much from its linear limit"
+            if penalty > 0
+            else "not certified at this epsilon with the given steps and learning rate"
+        )
+    if stopped == "target":
+        early = "the run stopped at its target, and the certificate is for all the planned steps"
+        reason = early if reason is None else f"{reason}; {early}"
+    return fraction, reason, enough

@@ -1,0 +1,1 @@
+"""Figures, drawn from records; one file for each kind of run."""

@@ -1,0 +1,105 @@
+"""Records: what a run leaves behind, as strict JSON; figures and pages are made from them alone."""
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer, field_validator
+
+
+def _readable_infinity(value: float) -> float | str:
+    return "inf" if math.isinf(value) else value
+
+
+# strict JSON has no infinity
+Scale = Annotated[float, PlainSerializer(_readable_infinity, when_used="json")]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def to_json(self) -> str:
+        """Return one JSON object, in which nothing is NaN or infinite."""
+        return self.model_dump_json(indent=2)
+
+
+class CurveRecord(_Record):
+    """A look at the whole sample after ``step`` updates; ``certified`` is for a run of that many steps."""
+
+    step: int
+    fraction: float
+    mean_fraction: float
+    loss: float
+    certified: float | None
+
+
+class TrialRecord(_Record):
+    """A width that the search tried, and the steps that certify epsilon there (null: none do)."""
+
+    n_pairs: int
+    n_steps: int | None
+
+
+class TheoremRecord(_Record):
+    """What Theorem 7 asks for in the worst case."""
+
+    n_pairs: int
+    n_parameters: int
+    n_steps: int
+    lambda_min: float
+    label_norm_squared: float
+
+
+class MemorizeRecord(_Record):
+    """The result of `tightwidth memorize`."""
+
+    data: str
+    n_samples: int
+    n_features: int
+    n_pairs: int
+    n_parameters: int
+    parameters_per_sample: float
+    activation: str
+    loss: str
+    output_scale: Scale
+    epsilon: float
+    batch_size: int
+    n_steps_planned: int
+    n_steps: int
+    stopped: Literal["no_gradient", "target", "steps"]
+    learning_rate: float
+    learning_rate_network: float
+    seed: int
+    dtype: str
+    R: float
+    norm_squared: float | None
+    random_iterate_step: int
+    fraction_memorized: float | None
+    fraction_memorized_mean: float
+    fraction_memorized_last: float
+    certified_fraction: float | None
+    certified_reason: str | None
+    certified_steps: int | None
+    mean_online_loss: float
+    n_gates_flipped: int
+    sufficient_output_scale: Scale
+    target_fraction: float
+    seconds: float
+    seconds_compile: float
+    device: str
+    version: str
+    theorem: TheoremRecord | None
+    theorem_reason: str | None
+    widths_tried: tuple[TrialRecord, ...]
+    search_ended: str
+    curve: tuple[CurveRecord, ...]
+
+    @field_validator("output_scale", "sufficient_output_scale", mode="before")
+    @classmethod
+    def _read_infinity(cls, value: Any) -> Any:
+        return math.inf if value == "inf" else value
+
+    @property
+    def landmarks(self) -> dict[str, float]:
+        """The pairs at which q d is m/2 (Cover: below, random labels are not separable) and m (interpolation)."""
+        per_pair = self.n_samples / self.n_features
+        return {"q d = m/2": per_pair / 2, "q d = m": per_pair}
