@@ -1,7 +1,30 @@
 """How wide must a two-layer network be?  tightwidth tells you, trains it, and certifies the answer."""
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # for editors and type checkers; at run time names are imported on first use
+    from tightwidth import (
+        activations,
+        algorithm1,
+        certificates,
+        conversions,
+        embedding,
+        losses,
+        memorization,
+        network,
+        planning,
+        sampling,
+        spectrum,
+        sphere,
+        tangent_kernel,
+        theorems,
+    )
+    from tightwidth.activations import Activation
+    from tightwidth.errors import DataError, HypothesisError, InputError
+    from tightwidth.losses import Loss
+    from tightwidth.memorization import memorize
+    from tightwidth.memorization_result import MemorizeResult
 
 __version__ = "0.1.0"
 
@@ -27,7 +50,7 @@ _NAMES = {
     "HypothesisError": "errors",
     "InputError": "errors",
     "Loss": "losses",
-    "MemorizeResult": "memorization",
+    "MemorizeResult": "memorization_result",
     "memorize": "memorization",
 }
 

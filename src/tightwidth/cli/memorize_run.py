@@ -9,7 +9,8 @@ from rich.table import Table
 from tightwidth.cli.memorize_data import Sample
 from tightwidth.cli.memorize_record import record_of
 from tightwidth.cli.progress import StepProgress
-from tightwidth.memorization import Planned, Running, Tried, memorize_steps
+from tightwidth.memorization import Planned, Tried, memorize_steps
+from tightwidth.memorization_run import Running
 from tightwidth.records import MemorizeRecord
 
 LINE_WIDTH = 120  # of tables that go to a file or a pipe
