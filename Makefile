@@ -1,0 +1,68 @@
+# Everything a newcomer needs, on a machine with make and Python 3.11 to 3.14:  make demo,  make test.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+UV     ?= uv
+ARGS   ?=
+
+READY      := $(VENV)/.ready
+LINT_READY := $(VENV)/.ready-lint
+COMPILE    := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+              --no-emit-index-url --no-header --no-annotate --fork-strategy fewest
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-slow lint docs-map lock clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@echo
+	@echo 'make PYTHON=python3.12 TARGET  builds $(VENV) with another interpreter (3.11 to 3.14)'
+	@echo "make test ARGS='-k losses'     hands arguments to pytest"
+
+demo: $(READY) ## install, then memorize random points and real data with random labels
+	$(BIN)/tightwidth memorize --points 4096 --dim 64
+	$(BIN)/tightwidth memorize digits --random-labels
+
+test: $(READY) ## install, then run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+test-slow: $(READY) ## run the tests that are marked slow
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+lint: $(LINT_READY) ## check style, types and the direction of imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+
+docs-map: $(READY) ## write docs/paper_map.md anew from the docstrings
+	$(BIN)/python -m tightwidth.paper_map > docs/paper_map.md.new
+	mv docs/paper_map.md.new docs/paper_map.md
+
+lock: ## write the lock files anew (needs uv)
+	$(COMPILE) --upgrade pyproject.toml --extra parquet --extra test --group build -o requirements.lock
+	$(COMPILE) --upgrade --group lint -c requirements.lock -o requirements-lint.lock
+
+clean: ## remove the environment and what tools left behind
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || { \
+	  echo '$(PYTHON) is missing, or not Python 3.11 to 3.14, for which the versions in requirements.lock are built:'; \
+	  echo 'install one of these, or name it, as in  make PYTHON=python3.12 demo'; exit 2; } >&2
+	$(PYTHON) -m venv $(VENV) || { \
+	  echo '$(PYTHON) cannot make a virtual environment: install its venv module (on Debian: python3-venv),'; \
+	  echo 'or name another interpreter, as in  make PYTHON=python3.12 demo'; exit 2; } >&2
+
+$(READY): requirements.lock pyproject.toml | $(BIN)/pip
+	$(PIP) install --quiet --require-hashes -r requirements.lock
+	$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(LINT_READY): requirements-lint.lock $(READY)
+	$(PIP) install --quiet --require-hashes -r requirements-lint.lock
+	@touch $@
