@@ -177,7 +177,7 @@ class Certificate:
         path_scales
             Whether eta only scales the path (perceptron at B = infinity), so that the best eta may be assumed.
         penalty
-            What the distance from the linear limit adds to the loss, see `finite_scale_penalty`.
+            What the distance from the linear limit adds to the loss, see `tightwidth.finite_scale.penalty`.
 
         Returns
         -------

@@ -43,16 +43,19 @@ def travel(*, q: int, n_steps: int, learning_rate: float, L: float) -> float:
     return learning_rate * n_steps * L / (2 * q)
 
 
-def sufficient_B(gap: float, *, C: float, q: int, n_steps: int, learning_rate: float, L: float) -> float:
+def sufficient_B(reached: Reach, *, C: float, q: int, n_steps: int, learning_rate: float, L: float) -> float:
     """Return a B at which no gate of the sample can flip: ``B > eta T L C/(2 q min |z - kappa|)``; 0 without kinks.
 
-    A thousandth is added for the movement of the output weights.
+    The factor ``1 + rho s/B^3`` is for the movement of the output weights, which drive the hidden ones along.
     """
-    if np.isinf(gap):
+    if np.isinf(reached.gap):
         return 0.0
-    if gap == 0:
+    if reached.gap == 0:
         return np.inf
-    return 1.001 * C * travel(q=q, n_steps=n_steps, learning_rate=learning_rate, L=L) / gap
+    rho = travel(q=q, n_steps=n_steps, learning_rate=learning_rate, L=L)
+    alone = C * rho / reached.gap  # the B of hidden weights that move alone
+    largest_value = reached.largest_value + C * reached.gap
+    return alone * (1 + rho * largest_value / alone**3)
 
 
 def penalty(
@@ -66,20 +69,24 @@ def penalty(
     L: float,
     norm: float,
 ) -> float:
-    """Bound what a finite B adds to the loss in the guarantee while no gate flips.
+    """Bound what a finite B adds to the loss in the guarantee while no gate flips; infinite if nothing can be said.
 
-    With ``rho = eta T L/(2 q)``: outputs differ from the linear ones by at most
-    ``delta = q H C^2 rho^2/B + 2 q rho s^2/B^2`` and gradients by ``mu = H C rho/B + C rho s/B^3``, where s bounds
-    ``|sigma|`` on the way; the regret bound turns them into ``L (delta + mu D) + eta (2 L C mu + mu^2)/2`` with
-    ``D = ||v|| + eta T L (C + mu)``.
+    With ``rho = eta T L/(2 q)`` a neuron moves by at most ``a/B``, ``a = C rho (1 + rho s/B^3)``, where s bounds
+    ``|sigma|`` on the way.  Outputs differ from the linear ones by at most ``delta = q H a^2/B + 2 q rho s^2/B^2`` and
+    gradients by ``mu = H a/B + C rho s/B^3``; the regret bound turns them into
+    ``L (delta + mu D) + eta L^2 (2 C mu + mu^2)/2`` with ``D = ||v|| + eta T L (C + mu)``.
     """
     C, H = activation.C, activation.H
     rho = travel(q=q, n_steps=n_steps, learning_rate=learning_rate, L=L)
-    s = largest_value + C * C * rho / B
-    mu = H * C * rho / B + C * rho * s / B / B / B
-    delta = q * H * (C * rho) ** 2 / B + 2 * q * rho * s * s / B / B
+    s = largest_value + 2 * C * C * rho / B  # as long as a <= 2 C rho, which the next lines check
+    drive = rho * s / B / B / B
+    if drive > 1:
+        return np.inf
+    a = C * rho * (1 + drive)
+    mu = H * a / B + C * drive
+    delta = q * H * a * a / B + 2 * q * rho * s * s / B / B
     D = norm + learning_rate * n_steps * L * (C + mu)
-    return L * (delta + mu * D) + learning_rate * (2 * L * C * mu + mu * mu) / 2
+    return L * (delta + mu * D) + learning_rate * L * L * (2 * C * mu + mu * mu) / 2
 
 
 @follows_dtype

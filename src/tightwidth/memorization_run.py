@@ -140,7 +140,7 @@ def certified_by(settings: Settings, plan: Plan, run: Run, stopped: Stopped) -> 
     if why is not None:
         return None, f"no certificate: {why}", math.inf
     reach = finite_scale.reach(run.preactivations(), sigma)
-    enough = finite_scale.sufficient_B(reach.gap, C=sigma.C, **size)
+    enough = finite_scale.sufficient_B(reach, C=sigma.C, **size)
     penalty = 0.0
     if math.isfinite(B):
         if enough > B:

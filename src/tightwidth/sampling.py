@@ -12,7 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int32, PRNGKeyArray
+from jaxtyping import Array, Float, Int32, Key, PRNGKeyArray
 
 from tightwidth.errors import DataError
 from tightwidth.sphere import Distribution
@@ -20,7 +20,7 @@ from tightwidth.sphere import Distribution
 Batch = tuple[Array, Array, Array | None]
 
 
-def _step_keys(key: PRNGKeyArray, steps: Int32[Array, " n"]) -> PRNGKeyArray:
+def _step_keys(key: PRNGKeyArray, steps: Int32[Array, " n"]) -> Key[Array, " n"]:
     return jax.vmap(lambda t: jax.random.fold_in(key, t))(steps)
 
 
@@ -56,7 +56,7 @@ class Synthetic(eqx.Module):
     label: Callable[[PRNGKeyArray, Array], Array] = eqx.field(static=True)
     dtype: Any = eqx.field(static=True, default=jnp.float32)
 
-    def draw(self, key: PRNGKeyArray, steps: Int32[Array, " n"], batch_size: int) -> PRNGKeyArray:
+    def draw(self, key: PRNGKeyArray, steps: Int32[Array, " n"], batch_size: int) -> Key[Array, " n"]:
         """Return the keys of each step."""
         return _step_keys(key, steps)
 

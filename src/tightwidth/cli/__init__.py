@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tightwidth import __version__
+from tightwidth.cli import interrupts
 from tightwidth.cli.errors import describe, is_bad_input
 from tightwidth.cli.memorize import memorize
 from tightwidth.cli.where import where
@@ -47,14 +48,19 @@ def _tightwidth(
 
 def main() -> None:
     """Run the command: exit 0 when done, 1 if the run missed its goal, 2 on bad input, 130 when interrupted."""
-    try:
-        code = app(standalone_mode=False)
-    except (KeyboardInterrupt, typer.Abort):
+    with interrupts.noticed():
+        try:
+            code = app(standalone_mode=False)
+        except (KeyboardInterrupt, typer.Abort):
+            code = INTERRUPTED
+        except Exception as error:
+            if interrupts.pending():
+                code = INTERRUPTED
+            elif is_bad_input(error):
+                typer.echo(f"tightwidth: {describe(error)}", err=True)
+                code = 2
+            else:
+                raise
+    if code == INTERRUPTED:
         typer.echo("tightwidth: interrupted", err=True)
-        code = INTERRUPTED
-    except (ValueError, typer.TyperException) as error:
-        if not is_bad_input(error):
-            raise
-        typer.echo(f"tightwidth: {describe(error)}", err=True)
-        code = 2
     sys.exit(code if isinstance(code, int) else 0)

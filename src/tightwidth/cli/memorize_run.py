@@ -6,10 +6,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tightwidth.cli import interrupts
 from tightwidth.cli.memorize_data import Sample
 from tightwidth.cli.memorize_record import record_of
 from tightwidth.cli.progress import StepProgress
-from tightwidth.memorization import Planned, Tried, memorize_steps
+from tightwidth.memorization import Event, Planned, Tried, memorize_steps
 from tightwidth.memorization_run import Running
 from tightwidth.records import MemorizeRecord
 
@@ -19,29 +20,53 @@ LINE_WIDTH = 120  # of tables that go to a file or a pipe
 def run(sample: Sample, settings: dict[str, Any], *, quiet: bool) -> MemorizeRecord:
     """Memorize the sample, showing progress, and return the record."""
     events = memorize_steps(sample.X, sample.y, **settings)
-    (m, d), begun = sample.X.shape, False
+    (m, d), seen = sample.X.shape, []
     with StepProgress(quiet=quiet) as progress:
-        while True:
-            try:
+        try:
+            while True:
                 event = next(events)
-            except StopIteration as end:
-                return record_of(end.value, sample.name)
-            if not begun:
-                begun = True
-                progress.say(f"{sample.name}: {m:,} points in {d} dimensions")
-            if isinstance(event, Tried):
-                trial = event.trial
-                found = "no certificate" if trial.n_steps is None else f"certified by {trial.n_steps:,} steps"
-                progress.say(f"  width {trial.n_pairs} pairs: {found}")
-            elif isinstance(event, Planned):
-                plan = event.plan
-                progress.say(f"  {plan.search_ended}")
-                progress.say(
-                    f"  running {plan.n_pairs} pairs for at most {plan.n_steps:,} steps of {plan.batch_size} points, "
-                    f"learning rate {plan.learning_rate:.3g}"
-                )
-            elif isinstance(event, Running):
-                progress.steps(event.point.step, event.n_steps, f"{event.point.fraction:.2%} memorized")
+                if not seen:
+                    progress.say(f"{sample.name}: {m:,} points in {d} dimensions")
+                seen.append(event)
+                interrupts.check()
+                _show(event, progress)
+        except StopIteration as end:
+            return record_of(end.value, sample.name)
+        except KeyboardInterrupt:
+            progress.say(_what_is_finished(seen))
+            raise
+
+
+def _show(event: Event, progress: StepProgress) -> None:
+    if isinstance(event, Tried):
+        trial = event.trial
+        found = "no certificate" if trial.n_steps is None else f"certified by {trial.n_steps:,} steps"
+        progress.say(f"  width {trial.n_pairs} pairs: {found}")
+    elif isinstance(event, Planned):
+        plan = event.plan
+        progress.say(f"  {plan.search_ended}")
+        progress.say(
+            f"  running {plan.n_pairs} pairs for at most {plan.n_steps:,} steps of {plan.batch_size} points, "
+            f"learning rate {plan.learning_rate:.3g}"
+        )
+    else:
+        progress.steps(event.point.step, event.n_steps, f"{event.point.fraction:.2%} memorized")
+
+
+def _what_is_finished(seen: list[Event]) -> str:
+    """Return, for a run that was interrupted, how far it came and how to run on without the search."""
+    plans = [event.plan for event in seen if isinstance(event, Planned)]
+    if not plans:
+        tried = ", ".join(str(event.trial.n_pairs) for event in seen if isinstance(event, Tried))
+        return f"interrupted in the search for a width (tried: {tried or 'none'}); give --pairs to leave it out"
+    plan, looks = plans[-1], [event.point for event in seen if isinstance(event, Running)]
+    how_far = (
+        f"after {looks[-1].step:,} steps, {looks[-1].fraction:.2%} memorized" if looks else "before the first step"
+    )
+    options = f"--pairs {plan.n_pairs} --steps {plan.n_steps} --batch-size {plan.batch_size}"
+    return (
+        f"interrupted {how_far}; the search is done: {options} --learning-rate {plan.learning_rate!r} repeats the run"
+    )
 
 
 def print_report(record: MemorizeRecord) -> None:

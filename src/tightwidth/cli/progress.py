@@ -2,7 +2,6 @@
 
 import time
 from types import TracebackType
-from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -26,7 +25,7 @@ class StepProgress:
         self.bar: Progress | None = None
         self.started = self.last_line = 0.0
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "StepProgress":
         """Start showing."""
         return self
 
