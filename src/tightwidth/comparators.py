@@ -103,7 +103,7 @@ def find_certificate(
             found = best_of(found, compare([embedding.primal(np.asarray(ascent.U))], y, loss))
     ascent = margin.start(embedding, y, alpha)
     (m, d), before, epochs = embedding.X.shape, math.inf, FIRST_ROUND
-    most = min(MOST_EPOCHS, max(LEAST_EPOCHS, WORK / (4 * m * d * embedding.Q)))
+    most = min(MOST_EPOCHS, max(LEAST_EPOCHS, WORK / (4 * m * d * embedding.Q))) * (1.0 if thorough else 0.5)
     while ascent.epochs < most:
         ascent = margin.ascend(ascent, embedding, y, diagonal, n_epochs=epochs, C=margin.NO_LIMIT, seed=seed)
         epochs = ascent.epochs

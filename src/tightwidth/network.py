@@ -11,7 +11,7 @@ All three take the learning rate of the embedding, eta; the step of the plain we
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -58,7 +58,7 @@ class Plain(eqx.Module):
         terms = self.u * values
         h = jnp.sum(terms[:, :q] + terms[:, q:], axis=1)
 
-        def update(slopes: Float[Array, " b"], eta: Float[Array, ""]) -> Self:
+        def update(slopes: Float[Array, " b"], eta: Float[Array, ""]) -> "Plain":
             step = slopes * (eta / (2 * q) / self.B / self.B)
             back = step[:, None] * self.activation.sigma_prime(z) * self.u
             return eqx.tree_at(lambda net: (net.W, net.u), self, (self.W - back.T @ X, self.u - step @ values))
@@ -102,7 +102,7 @@ class Displacement(eqx.Module):
         minus = self.activation.sigma(z - c * self.inverse_B)
         h = jnp.sum(difference, axis=1) + self.inverse_B * (plus @ self.s + minus @ self.r)
 
-        def update(slopes: Float[Array, " b"], eta: Float[Array, ""]) -> Self:
+        def update(slopes: Float[Array, " b"], eta: Float[Array, ""]) -> "Displacement":
             step = slopes[:, None] * (eta / (2 * q))
             square = self.inverse_B * self.inverse_B
             back = jnp.concatenate(
@@ -151,7 +151,7 @@ class Tangent(eqx.Module):
         gates = self.activation.sigma_prime(X @ self.W_half.T) if cached is None else cached
         h = jnp.sum(gates * (X @ self.V.T), axis=1)
 
-        def update(slopes: Float[Array, " b"], eta: Float[Array, ""]) -> Self:
+        def update(slopes: Float[Array, " b"], eta: Float[Array, ""]) -> "Tangent":
             back = (slopes * (eta / self.q))[:, None] * gates
             return eqx.tree_at(lambda net: net.V, self, self.V - back.T @ X)
 

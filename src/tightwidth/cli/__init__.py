@@ -28,29 +28,28 @@ app.command()(memorize)
 app.command()(where)
 
 
-def _print_version(value: bool) -> None:
+def _print_version(value: bool) -> bool:
     if value:
         typer.echo(f"tightwidth {__version__}")
         raise typer.Exit
+    return value
 
 
-@app.callback(invoke_without_command=True)
+@app.callback()
 def _tightwidth(
-    context: typer.Context,
     _version: Annotated[
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and exit"),
     ] = False,
 ) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+    """Hold the options that need no command."""
 
 
 def main() -> None:
     """Run the command: exit 0 when done, 1 if the run missed its goal, 2 on bad input, 130 when interrupted."""
     with interrupts.noticed():
         try:
-            code = app(standalone_mode=False)
+            code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
         except (KeyboardInterrupt, typer.Abort):
             code = INTERRUPTED
         except Exception as error:

@@ -29,7 +29,6 @@ def _auto_or(kind: type) -> Any:
 
 
 def memorize(
-    context: typer.Context,
     data: Annotated[
         str | None,
         typer.Argument(
@@ -47,17 +46,25 @@ def memorize(
     ] = None,
     on_sphere: Annotated[str, typer.Option(help="project; bias: append a constant first; require")] = "project",
     pairs: Annotated[
-        Any, typer.Option(parser=_auto_or(int), metavar="auto|N", help="q, half the hidden neurons")
-    ] = AUTO,
-    output_scale: Annotated[float, typer.Option(help="B; inf is the linear limit")] = math.inf,
-    activation: Annotated[str, typer.Option(help="such as relu, tanh, gelu")] = "relu",
-    loss: Annotated[str, typer.Option(help="hinge, perceptron, logistic, absolute, huber, squared")] = "hinge",
-    epsilon: Annotated[float, typer.Option(help="the share that the certificate may leave unmemorized")] = 0.05,
-    batch_size: Annotated[Any, typer.Option(parser=_auto_or(int), metavar="auto|N", help="points a step")] = AUTO,
-    steps: Annotated[Any, typer.Option(parser=_auto_or(int), metavar="auto|N", help="T, the steps planned")] = AUTO,
+        Any, typer.Option(parser=_auto_or(int), metavar="auto|N", help="q, half the hidden neurons [auto]")
+    ] = None,
+    output_scale: Annotated[float | None, typer.Option(help="B; inf is the linear limit [inf]")] = None,
+    activation: Annotated[str | None, typer.Option(help="such as relu, tanh, gelu [relu]")] = None,
+    loss: Annotated[
+        str | None, typer.Option(help="hinge, perceptron, logistic, absolute, huber, squared [hinge]")
+    ] = None,
+    epsilon: Annotated[
+        float | None, typer.Option(help="the share that the certificate may leave unmemorized [0.05]")
+    ] = None,
+    batch_size: Annotated[
+        Any, typer.Option(parser=_auto_or(int), metavar="auto|N", help="points a step [auto]")
+    ] = None,
+    steps: Annotated[
+        Any, typer.Option(parser=_auto_or(int), metavar="auto|N", help="T, the steps planned [auto]")
+    ] = None,
     learning_rate: Annotated[
-        Any, typer.Option(parser=_auto_or(float), metavar="auto|X", help="eta, the embedding's")
-    ] = AUTO,
+        Any, typer.Option(parser=_auto_or(float), metavar="auto|X", help="eta, the embedding's [auto]")
+    ] = None,
     target_fraction: Annotated[
         float, typer.Option(help="share the last iterate is to memorize; else exit status 1")
     ] = 1.0,
@@ -74,7 +81,7 @@ def memorize(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="write the JSON object to this file")] = None,
 ) -> None:
     """Memorize a labelled sample by Algorithm 1: choose the width, train, count, and certify."""
-    settings = {
+    given = {
         "n_pairs": pairs,
         "output_scale": output_scale,
         "activation": activation,
@@ -83,12 +90,9 @@ def memorize(
         "n_steps": steps,
         "learning_rate": learning_rate,
         "epsilon": epsilon,
-        "target_fraction": target_fraction,
-        "stop": stop,
-        "seed": seed,
     }
-    if plan is not None:
-        settings = _with_plan(settings, plan, context)
+    settings = DEFAULTS | _read_plan(plan) | {name: value for name, value in given.items() if value is not None}
+    settings |= {"target_fraction": target_fraction, "stop": stop, "seed": seed}
     for file in (plot, output):
         _check_writable(file)
     _check_figure_format(plot)
@@ -108,37 +112,31 @@ def memorize(
         seed=seed,
     )
     record = memorize_run.run(sample, settings, quiet=as_json)
-    if plot is not None:
-        from tightwidth.plots.memorization import save
-
-        save(record, plot)
-    if output is not None:
-        output.write_text(record.to_json() + "\n", encoding="utf-8")
     if as_json:
         typer.echo(record.to_json())
     else:
         memorize_run.print_report(record)
-        for file in (plot, output):
-            if file is not None:
-                typer.echo(f"wrote {file}")
+    memorize_run.write_files(record, plot=plot, output=output, quiet=as_json)
     if record.fraction_memorized_last < record.target_fraction:
         raise typer.Exit(1)
 
 
-PLANNED = {
-    "n_pairs": "pairs",
-    "output_scale": "output_scale",
-    "activation": "activation",
-    "loss": "loss",
-    "batch_size": "batch_size",
-    "n_steps_planned": "steps",
-    "learning_rate": "learning_rate",
-    "epsilon": "epsilon",
+DEFAULTS = {
+    "n_pairs": AUTO,
+    "output_scale": math.inf,
+    "activation": "relu",
+    "loss": "hinge",
+    "batch_size": AUTO,
+    "n_steps": AUTO,
+    "learning_rate": AUTO,
+    "epsilon": 0.05,
 }
 
 
-def _with_plan(settings: dict[str, Any], path: Path, context: typer.Context) -> dict[str, Any]:
-    """Return the settings with what the plan fixes, where the command line says nothing else."""
+def _read_plan(path: Path | None) -> dict[str, Any]:
+    """Return the settings that a plan fixes: of its own JSON, or of the JSON that an earlier run wrote."""
+    if path is None:
+        return {}
     try:
         plan = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -147,16 +145,13 @@ def _with_plan(settings: dict[str, Any], path: Path, context: typer.Context) -> 
     except ValueError:
         message = f"--plan {path} is not JSON; give the object that memorize --json or --output wrote"
         raise DataError(message) from None
-    if not isinstance(plan, dict) or not any(name in plan for name in PLANNED):
-        message = f"--plan {path} holds none of {', '.join(PLANNED)}; give the object that memorize --json wrote"
+    if isinstance(plan, dict) and plan.get("n_steps_planned") is not None:
+        plan["n_steps"] = plan["n_steps_planned"]  # in a record n_steps counts the steps that were run
+    fixed = {name: plan[name] for name in DEFAULTS if name in plan} if isinstance(plan, dict) else {}
+    if not fixed:
+        message = f"--plan {path} holds none of {', '.join(DEFAULTS)}; give the object that memorize --json wrote"
         raise DataError(message)
-    merged = dict(settings)
-    for name, option in PLANNED.items():
-        given = context.get_parameter_source(option)
-        if name in plan and (given is None or given.name == "DEFAULT"):
-            value = plan[name]
-            merged["n_steps" if name == "n_steps_planned" else name] = math.inf if value == "inf" else value
-    return merged
+    return {name: math.inf if value == "inf" else value for name, value in fixed.items() if value is not None}
 
 
 def _check_writable(path: Path | None) -> None:

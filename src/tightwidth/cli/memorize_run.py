@@ -1,6 +1,7 @@
 """Run `memorize` with progress, and report what came out."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -10,6 +11,7 @@ from tightwidth.cli import interrupts
 from tightwidth.cli.memorize_data import Sample
 from tightwidth.cli.memorize_record import record_of
 from tightwidth.cli.progress import StepProgress
+from tightwidth.errors import InputError
 from tightwidth.memorization import Event, Planned, Tried, memorize_steps
 from tightwidth.memorization_run import Running
 from tightwidth.records import MemorizeRecord
@@ -146,3 +148,28 @@ def _tried(record: MemorizeRecord) -> str:
 def _floor(share: float) -> float:
     """Round a guarantee down, never up."""
     return math.floor(share * 1e4) / 1e4
+
+
+def write_files(record: MemorizeRecord, *, plot: Path | None, output: Path | None, quiet: bool) -> None:
+    """Write the JSON object and the figure, where they were asked for; what was printed before is not lost.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be written.
+    """
+    for path in (output, plot):
+        if path is None:
+            continue
+        try:
+            if path is output:
+                path.write_text(record.to_json() + "\n", encoding="utf-8")
+            else:
+                from tightwidth.plots.memorization import save
+
+                save(record, path)
+        except OSError as error:
+            message = f"{path} cannot be written ({error.strerror}); give another file, the run itself is done"
+            raise InputError(message) from None
+        if not quiet:
+            Console(highlight=False).print(f"wrote {path}", soft_wrap=True)

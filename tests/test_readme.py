@@ -1,0 +1,58 @@
+"""What a reader may copy from the README runs."""
+
+import math
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from tightwidth import cli
+
+README = Path(__file__).parents[1] / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+PYTHON = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+COMMANDS = [
+    line.split("#")[0].strip().removeprefix("$ ")
+    for line in TEXT.splitlines()
+    if re.match(r"^(    |\$ )tightwidth ", line)
+]
+
+
+def test_there_are_blocks_and_commands_to_run():
+    assert len(PYTHON) == 1
+    assert len(COMMANDS) >= 8
+
+
+@pytest.mark.parametrize("block", PYTHON)
+def test_python_blocks_run(block, capsys):
+    exec(compile(block, str(README), "exec"), {})
+    assert re.match(r"\d\.\d parameters a point, at least 9\d\.\d% certified\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_are_understood(command, monkeypatch, capsys, tmp_path):
+    """Every option of every command exists: the run itself is replaced by one on 64 points that takes one step."""
+    (tmp_path / "table.csv").write_text(
+        "outcome,a,b\n" + "".join(f"{i % 2},{math.sin(i)},{math.cos(3 * i)}\n" for i in range(40)),
+        encoding="utf-8",
+    )
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(command.split(">")[0])
+    if words[1] == "memorize" and "--help" not in words:
+        words += ["--steps", "1", "--pairs", "2"]
+    if "table.csv" in words and "--target" not in words:
+        words += ["--target", "outcome"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+    assert exit_.value.code in (0, 1)
+    assert capsys.readouterr().out
+
+
+def test_links_lead_to_files():
+    links = re.findall(r"\]\(([^)#]+)\)", TEXT)
+    assert links
+    missing = [link for link in links if "://" not in link and not (README.parent / link).exists()]
+    assert missing == []
