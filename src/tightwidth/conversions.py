@@ -33,24 +33,17 @@ def to_plain(network: Network, B: float | None = None) -> Plain:
         If a tangent network comes without a finite B, or another form with one that differs from its own.
     """
     if isinstance(network, Tangent):
-        if B is None or not (math.isfinite(B) and B > 0):
-            message = f"B={B}: a tangent network has no output scale of its own; give a finite B > 0, for example 1e4"
-            raise InputError(message)
-        half = _float64(network.V) / 2
-        W_half, P, N = _float64(network.W_half), half, half
-        s = r = np.zeros(network.q)
-    else:
-        own = float(network.B) if isinstance(network, Plain) else 1 / float(network.inverse_B)
-        if B is not None and not math.isclose(B, own, rel_tol=1e-6):
-            message = f"B={B:g} but this network was started with B={own:g}; leave B out"
-            raise InputError(message)
-        if isinstance(network, Plain):
-            return _plain(_float64(network.W), _float64(network.u), own, network)
-        B = own
-        W_half, (P, N) = _float64(network.W_half), _float64(network.PN)
-        s, r = _float64(network.s), _float64(network.r)
-    W = np.concatenate([W_half + P / B, W_half - N / B])
-    return _plain(W, np.concatenate([B + s / B, -B + r / B]), B, network)
+        return to_plain(displaced(network, math.inf if B is None else B))
+    own = float(network.B) if isinstance(network, Plain) else 1 / float(network.inverse_B)
+    if B is not None and not math.isclose(B, own, rel_tol=1e-6):
+        message = f"B={B:g} but this network was started with B={own:g}; leave B out"
+        raise InputError(message)
+    if isinstance(network, Plain):
+        return _plain(_float64(network.W), _float64(network.u), own, network)
+    W_half, (P, N) = _float64(network.W_half), _float64(network.PN)
+    s, r = _float64(network.s), _float64(network.r)
+    W = np.concatenate([W_half + P / own, W_half - N / own])
+    return _plain(W, np.concatenate([own + s / own, -own + r / own]), own, network)
 
 
 def _plain(W: np.ndarray, u: np.ndarray, B: float, like: Network) -> Plain:
@@ -81,6 +74,24 @@ def to_displacement(network: Plain, W_half: np.ndarray) -> Displacement:
             jnp.asarray(1 / B, jnp.float64),
             network.activation,
         )
+
+
+def displaced(network: Tangent, B: float) -> Displacement:
+    """Return the tangent weights as displacements ``P = N = V/2`` at a finite B, in float64.
+
+    Raises
+    ------
+    InputError
+        If B is not positive and finite.
+    """
+    if not (math.isfinite(B) and B > 0):
+        message = f"B={B}: a tangent network has no output scale of its own; give a finite B > 0, for example 1e4"
+        raise InputError(message)
+    half = _float64(network.V) / 2
+    with in_precision_of(half):
+        zeros = jnp.zeros(network.q, jnp.float64)
+        W_half, PN = jnp.asarray(_float64(network.W_half)), jnp.asarray(np.stack([half, half]))
+        return Displacement(W_half, PN, zeros, zeros, jnp.asarray(1 / B, jnp.float64), network.activation)
 
 
 def to_tangent(network: Displacement) -> Tangent:

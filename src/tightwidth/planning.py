@@ -101,7 +101,8 @@ def bytes_needed(m: int, d: int, q: int, itemsize: int) -> float:
 
     The gates of the sample are kept beside only where they take at most a quarter of the memory.
     """
-    return (itemsize + 8) * m * d + 6 * itemsize * q * d + 1e8
+    one_row = 40.0 * q  # pre-activations and gates of one point, in both precisions
+    return (itemsize + 8.0) * m * d + (6 * itemsize + 8.0) * q * d + one_row + 1e8
 
 
 class _Widths:
