@@ -20,8 +20,12 @@ from tightwidth.losses import Loss
 from tightwidth.spectrum import lanczos
 
 FIRST_ROUND = 15  # epochs until the first look at the certificate; every later look doubles the epochs so far
-LEAST_EPOCHS, MOST_EPOCHS = 120, 3840
-WORK = 1.6e10  # floating-point operations that decide between the two: a fraction of a second
+LEAST_EPOCHS, MOST_EPOCHS = 30, 3840
+SECONDS = 2.0  # that decide between the two, by a visit of one point taking as long as the next two lines say
+SECONDS_A_VISIT, OPERATIONS_A_SECOND = (
+    2.5e-6,
+    2e10,
+)  # of a core of today; constants, so that results do not depend on it
 PROGRESS = {
     False: 0.95,
     True: 0.98,
@@ -45,6 +49,12 @@ def is_margin_loss(loss: Loss) -> bool:
     """Return whether being far on the right side costs no more than being just there."""
     near, far = np.asarray(jax.jit(loss.value)(np.array([1.0, 3.0], np.float32), np.ones(2, dtype=np.float32)))
     return bool(far <= near)
+
+
+def affordable_epochs(m: int, d: int, q: int) -> int:
+    """Return how many passes over the sample the ascent may take: some two seconds' worth, and at least 30."""
+    seconds = m * (SECONDS_A_VISIT + 4 * d * q / OPERATIONS_A_SECOND)
+    return int(min(MOST_EPOCHS, max(LEAST_EPOCHS, SECONDS / seconds)))
 
 
 def spread_of(embedding: Embedding, *, R: float, seed: int) -> tuple[Spread, Float[np.ndarray, " m"]]:
@@ -96,14 +106,15 @@ def find_certificate(
         found = best_of(found, compare([embedding.primal(embedding.adjoint(a)) for a in solutions], y, loss))
     if not is_margin_loss(loss):
         return Found(certificate(found), None)
+    (m, d), Q = embedding.X.shape, embedding.Q
+    affordable = affordable_epochs(m, d, Q)
     if thorough:
-        ascent = margin.start(embedding, y)
+        ascent, epochs = margin.start(embedding, y), min(PATH_EPOCHS, affordable // 8)
         for C in PATH:
-            ascent = margin.ascend(ascent, embedding, y, diagonal, n_epochs=PATH_EPOCHS, C=C / unit, seed=seed)
+            ascent = margin.ascend(ascent, embedding, y, diagonal, n_epochs=epochs, C=C / unit, seed=seed)
             found = best_of(found, compare([embedding.primal(np.asarray(ascent.U))], y, loss))
     ascent = margin.start(embedding, y, alpha)
-    (m, d), before, epochs = embedding.X.shape, math.inf, FIRST_ROUND
-    most = min(MOST_EPOCHS, max(LEAST_EPOCHS, WORK / (4 * m * d * embedding.Q))) * (1.0 if thorough else 0.5)
+    before, epochs, most = math.inf, FIRST_ROUND, affordable if thorough else affordable // 2
     while ascent.epochs < most:
         ascent = margin.ascend(ascent, embedding, y, diagonal, n_epochs=epochs, C=margin.NO_LIMIT, seed=seed)
         epochs = ascent.epochs

@@ -115,7 +115,8 @@ class _Widths:
     def embedding(self, q: int) -> Embedding:
         m, d = self.X.shape
         if self.wide is None or q > self.wide.Q:
-            Q = max(q, round(FIRST_WIDTH * m / d)) if self.wide is None else max(q, 2 * self.wide.Q)
+            first = 1 if self.settings.n_pairs else round(FIRST_WIDTH * m / d)
+            Q = max(q, first if self.wide is None else 2 * self.wide.Q)
             W_half = draw_W_half(weights_key(self.settings.seed), Q, d, self.X.dtype)
             self.wide = embed(self.X, W_half, self.settings.activation)
         return self.wide.narrowed(q)

@@ -24,11 +24,11 @@ def run(sample: Sample, settings: dict[str, Any], *, quiet: bool) -> MemorizeRec
     events = memorize_steps(sample.X, sample.y, **settings)
     (m, d), seen = sample.X.shape, []
     with StepProgress(quiet=quiet) as progress:
+        progress.say(f"{sample.name}: {m:,} points in {d} dimensions")
+        progress.wait("choosing the width")
         try:
             while True:
                 event = next(events)
-                if not seen:
-                    progress.say(f"{sample.name}: {m:,} points in {d} dimensions")
                 seen.append(event)
                 interrupts.check()
                 _show(event, progress)
@@ -44,6 +44,7 @@ def _show(event: Event, progress: StepProgress) -> None:
         trial = event.trial
         found = "no certificate" if trial.n_steps is None else f"certified by {trial.n_steps:,} steps"
         progress.say(f"  width {trial.n_pairs} pairs: {found}")
+        progress.wait("choosing the width")
     elif isinstance(event, Planned):
         plan = event.plan
         progress.say(f"  {plan.search_ended}")
@@ -51,6 +52,7 @@ def _show(event: Event, progress: StepProgress) -> None:
             f"  running {plan.n_pairs} pairs for at most {plan.n_steps:,} steps of {plan.batch_size} points, "
             f"learning rate {plan.learning_rate:.3g}"
         )
+        progress.wait("what Theorem 7 asks for")
     else:
         progress.steps(event.point.step, event.n_steps, f"{event.point.fraction:.2%} memorized")
 

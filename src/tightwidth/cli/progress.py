@@ -5,6 +5,7 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.status import Status
 from rich.text import Text
 
 SECONDS_BETWEEN_LINES = 5.0
@@ -23,6 +24,7 @@ class StepProgress:
     def __init__(self, *, quiet: bool) -> None:
         self.console = Console(stderr=True, quiet=quiet)
         self.bar: Progress | None = None
+        self.status: Status | None = None
         self.started = self.last_line = 0.0
 
     def __enter__(self) -> "StepProgress":
@@ -33,15 +35,29 @@ class StepProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop showing."""
+        self._stop_waiting()
         if self.bar is not None:
             self.bar.stop()
 
+    def wait(self, text: str) -> None:
+        """Show on a terminal that work without steps goes on, until the next call."""
+        if self.console.is_terminal and not self.console.quiet:
+            self.status = self.console.status(text)
+            self.status.start()
+
+    def _stop_waiting(self) -> None:
+        if self.status is not None:
+            self.status.stop()
+            self.status = None
+
     def say(self, text: str) -> None:
         """Print one line."""
+        self._stop_waiting()
         self.console.print(text, highlight=False, soft_wrap=True)
 
     def steps(self, done: int, planned: int, note: str) -> None:
         """Show how far the run is."""
+        self._stop_waiting()
         if self.started == 0.0:
             self.started = self.last_line = time.monotonic()
         if self.console.is_terminal:
