@@ -1,0 +1,165 @@
+"""Theorem 7 with its constant: sizing and bound, the event that it rests on, and its numbers on a sample."""
+
+import math
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.linalg import eigh
+
+import certificate_oracles as oracle
+from tightwidth import activations, losses, worst_case
+from tightwidth.errors import HypothesisError
+from tightwidth.theorems import thm7_memorization as thm7
+
+GIVEN = thm7.Hypotheses(m=500, d=20, R=1.3, C=1.0, lambda_min=0.1, label_norm_squared=4000.0)
+
+
+class TestWidth:
+    def test_the_constant(self):
+        assert pytest.approx(6.518, abs=5e-4) == thm7.CHERNOFF
+        theta = 0.5  # P(lambda_min <= theta mu) <= m exp(-(mu / rho) (1 - theta + theta ln theta))
+        assert 1 / (1 - theta + theta * math.log(theta)) == pytest.approx(thm7.CHERNOFF, rel=1e-12)
+
+    @pytest.mark.parametrize("delta", [0.5, 0.01, 1e-9])
+    def test_the_formula_and_its_inverse(self, delta):
+        for given in (GIVEN, replace(GIVEN, C=0.25, R=4.0, m=90)):
+            q = thm7.sufficient_pairs(given, delta=delta)
+            exact = 6.518 * given.C**2 * given.R**2 * given.m / given.d * math.log(given.m / delta) / given.lambda_min
+            assert q == pytest.approx(exact, rel=1e-4, abs=1)
+            assert thm7.failure_probability(given, q=q) <= delta < thm7.failure_probability(given, q=q - 1)
+
+    def test_a_probability_is_at_most_1(self):
+        assert thm7.failure_probability(GIVEN, q=1) == 1
+
+    def test_monotone(self):
+        q = thm7.sufficient_pairs(GIVEN)
+        for change in ({"m": 600}, {"R": 1.5}, {"C": 1.1}, {"lambda_min": 0.09}, {"d": 15}):
+            assert thm7.sufficient_pairs(replace(GIVEN, **change)) > q
+        assert thm7.sufficient_pairs(GIVEN, delta=0.001) > q
+
+
+class TestSteps:
+    @pytest.mark.parametrize("perceptron", [False, True])
+    @pytest.mark.parametrize(("epsilon", "b"), [(0.05, 1), (0.01, 64)])
+    def test_the_formula_and_its_inverse(self, perceptron, epsilon, b):
+        given = replace(GIVEN, L=2.0, C=0.7)
+        T = thm7.sufficient_steps(given, epsilon=epsilon, batch_size=b, perceptron=perceptron)
+        G_squared = (2.0 * 0.7) ** 2 * (1 / b + (1 - 1 / b) * 1.3**2 / 20)
+        assert thm7.gradient_bound(given, batch_size=b) == pytest.approx(G_squared)
+        assert pytest.approx(2 * 4000 * G_squared / epsilon ** (1 if perceptron else 2), abs=1) == T
+        assert thm7.error(given, n_steps=T, batch_size=b, perceptron=perceptron) <= epsilon
+        assert thm7.error(given, n_steps=T - 1, batch_size=b, perceptron=perceptron) > epsilon
+        assert thm7.error(given, n_steps=1, batch_size=b, perceptron=perceptron) == 1
+
+    def test_monotone(self):
+        T = thm7.sufficient_steps(GIVEN, epsilon=0.05, batch_size=4)
+        for change in ({"R": 1.5}, {"C": 1.1}, {"L": 1.5}, {"label_norm_squared": 5000.0}, {"d": 15}):
+            assert thm7.sufficient_steps(replace(GIVEN, **change), epsilon=0.05, batch_size=4) > T
+        assert thm7.sufficient_steps(GIVEN, epsilon=0.04, batch_size=4) > T
+        assert thm7.sufficient_steps(GIVEN, epsilon=0.05, batch_size=8) < T
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"m": 0}, "m=0 points in d=20 dimensions: both must be at least 1"),
+        ({"d": 0}, "m=500 points in d=0 dimensions: both must be at least 1"),
+        ({"R": 0.9}, "R=0.9 must lie in [1, sqrt(d)=4.47214]"),
+        ({"R": 4.6}, "R=4.6 must lie in [1, sqrt(d)=4.47214]"),
+        ({"R": math.nan}, "R=nan must lie in [1, sqrt(d)=4.47214]"),
+        ({"C": 0.0}, "C=0 must be positive and finite: a decent activation that is not constant"),
+        ({"C": math.inf}, "C=inf must be positive and finite: a decent activation that is not constant"),
+        ({"lambda_min": 0.0}, "lambda_min=0 must be positive: the kernel is singular on this sample"),
+        ({"label_norm_squared": -1.0}, "label_norm_squared=-1 must be positive and finite"),
+        ({"label_norm_squared": math.inf}, "label_norm_squared=inf must be positive and finite"),
+        ({"L": math.inf}, "L=inf must be positive and finite: a Lipschitz loss"),
+        ({"L": 0.0}, "L=0 must be positive and finite: a Lipschitz loss"),
+    ],
+)
+def test_hypotheses_are_checked(change, text):
+    with pytest.raises(HypothesisError, match=re.escape(text)):
+        replace(GIVEN, **change)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.5, math.nan])
+def test_shares_are_checked(share):
+    with pytest.raises(HypothesisError, match=f"delta={share:g} must lie strictly between 0 and 1"):
+        thm7.sufficient_pairs(GIVEN, delta=share)
+    with pytest.raises(HypothesisError, match=f"epsilon={share:g} must lie strictly between 0 and 1"):
+        thm7.sufficient_steps(GIVEN, epsilon=share, batch_size=1)
+
+
+def test_the_event_holds_at_the_width_of_the_theorem():
+    m, d, delta, n_draws = 24, 6, 0.2, 80
+    X = oracle.sphere(np.random.default_rng(7), m, d)
+    K = oracle.relu_kernel(X)
+    R = math.sqrt(d * np.linalg.eigvalsh(X.T @ X / m)[-1])
+    lambda_min = np.linalg.eigvalsh(K)[0]
+    q = thm7.sufficient_pairs(thm7.Hypotheses(m, d, R, 1.0, lambda_min, 1.0), delta=delta)
+
+    def failures(width):
+        """Count the draws without K_W >= K / 2: those whose least generalised eigenvalue is below one half."""
+        count = 0
+        for seed in range(n_draws):
+            W = np.random.default_rng(seed).standard_normal((width, d))
+            gates = X @ W.T > 0
+            K_W = (X @ X.T) * (gates.astype(float) @ gates.T) / width
+            count += eigh(K_W, K, eigvals_only=True)[0] < 0.5
+        return count
+
+    allowed = oracle.least_failures(n_draws, delta, 1e-6)  # exceeded with probability 1e-6 if delta were attained
+    assert allowed < n_draws // 2
+    assert failures(q) <= allowed
+    assert failures(q // 300) > allowed  # at a narrower width the event does fail
+
+
+class TestOnASample:
+    m, d = 40, 6
+
+    def sample(self, dtype=np.float64):
+        rng = np.random.default_rng(3)
+        return oracle.sphere(rng, self.m, self.d).astype(dtype), rng.choice([-1.0, 1.0], self.m).astype(dtype)
+
+    def computed(self, X, y, *, activation="relu", loss="hinge", R=1.5, b=3):
+        return worst_case.worst_case(
+            X,
+            y,
+            activation=activations.get(activation),
+            loss=losses.get(loss),
+            R=R,
+            epsilon=0.1,
+            batch_size=b,
+            perceptron=loss == "perceptron",
+            seed=0,
+        )
+
+    @pytest.mark.parametrize(("loss", "power"), [("hinge", 2), ("perceptron", 1), ("logistic", 2)])
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_numbers_are_those_of_the_dense_kernel(self, loss, power, dtype):
+        X, y = self.sample(dtype)
+        found = self.computed(X, y, loss=loss)
+        assert isinstance(found, worst_case.WorstCase)
+        K = oracle.relu_kernel(X)
+        label_norm_squared = y.astype(np.float64) @ np.linalg.solve(K, y.astype(np.float64))
+        least = np.linalg.eigvalsh(K)[0]
+        # rows of norm 1 - e have arccos(1 - 2 e) / (2 pi) less on the diagonal of the kernel
+        off = math.acos(1 - 2 * np.finfo(dtype).eps) / (2 * math.pi) / least
+        assert found.label_norm_squared == pytest.approx(label_norm_squared, rel=off + 1e-6)
+        assert 0.7 * least < found.lambda_min <= least * (1 + off + 1e-6)  # from below
+        q = 6.518 * 1.5**2 * self.m / self.d * math.log(self.m / 0.01) / found.lambda_min
+        assert found.n_pairs == pytest.approx(q, rel=1e-4)
+        G_squared = 1 / 3 + 2 / 3 * 1.5**2 / self.d
+        assert found.n_steps == pytest.approx(2 * found.label_norm_squared * G_squared / 0.1**power, abs=1)
+
+    def test_one_line_says_why_it_was_not_computed(self, monkeypatch):
+        X, y = self.sample()
+        assert self.computed(X, y, activation="tanh") == "the expected kernel is at hand for relu only"
+        twice = np.concatenate([X, X[:1]]), np.append(y, y[0])
+        assert self.computed(*twice) in (
+            "the expected kernel is singular on this sample",
+            "the expected kernel is too ill-conditioned on this sample",
+        )
+        monkeypatch.setattr(worst_case, "LARGEST_SAMPLE", 39)
+        assert self.computed(X, y) == "the expected kernel of 40 points is not factorized (at most 39)"
