@@ -56,6 +56,7 @@ def _failures(activation: Activation) -> Iterator[str]:
             f"|sigma''({x[worst]:g})| is about {curvature[worst]:.6g} and exceeds H = {activation.H:g} "
             f"(or a kink there is not declared)"
         )
+    yield from _changes_between(activation, x, value, slope)
     for place, jump in activation.kinks:
         below, above = np.array([place - 1e-9]), np.array([place + 1e-9])
         step = float(sigma(above)[0] - sigma(below)[0])
@@ -64,6 +65,19 @@ def _failures(activation: Activation) -> Iterator[str]:
         seen = float(sigma_prime(above)[0] - sigma_prime(below)[0])
         if abs(seen - jump) > 1e-5 * max(1.0, activation.C):
             yield f"sigma' jumps by {seen:.6g} at {place:g}, not by {jump:g}"
+
+
+def _changes_between(activation: Activation, x: np.ndarray, value: np.ndarray, slope: np.ndarray) -> Iterator[str]:
+    """Compare neighbours on the grid, between which a jump or a kink that is not declared cannot hide."""
+    gap = np.diff(x)
+    declared = np.array([*(place for place, _ in activation.kinks), *activation.breaks])
+    apart = (gap < 0.1) & ~((declared > x[:-1, None]) & (declared < x[1:, None])).any(axis=1)
+    rise = np.abs(np.diff(value)) > activation.C * gap * (1 + SLACK) + SLACK * (1 + np.abs(x[1:]))
+    turn = np.abs(np.diff(slope)) > activation.H * gap * (1 + 1e-4) + 1e-9 * max(1.0, activation.C)
+    for failed, what in ((rise, "sigma rises by more than C allows"), (turn, "sigma' changes by more than H allows")):
+        if (failed & apart).any():
+            at = int(np.argmax(failed & apart))
+            yield f"{what} between {x[at]:g} and {x[at + 1]:g}: a jump or a kink there is not declared, or C or H is too small"
 
 
 @functools.lru_cache(maxsize=256)

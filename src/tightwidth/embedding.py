@@ -71,6 +71,7 @@ class Embedding(eqx.Module):
         """Number of columns kept, at least q."""
         return self.W_half.shape[0]
 
+    @follows_dtype
     def narrowed(self, q: int) -> "Embedding":
         """Return the embedding by the first q of the columns."""
         n_pairs = jnp.asarray(q, jnp.int32)
@@ -81,6 +82,7 @@ class Embedding(eqx.Module):
         """Return the gates of other points, traced and in their own precision."""
         return _masked(self.activation.sigma_prime(X @ self.W_half.T), self.n_pairs)
 
+    @follows_dtype
     def _blocks(self) -> list[tuple[slice, Array, Array]]:
         """Return the rows in blocks: (which, gates, X)."""
         m = self.X.shape[0]

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int32, Key, PRNGKeyArray
 
 from tightwidth.errors import DataError
+from tightwidth.precision import in_precision_of
 from tightwidth.sphere import Distribution
 
 Batch = tuple[Array, Array, Array | None]
@@ -115,11 +116,12 @@ def buffers(
         used = n * batch_size
         waiting_X[:], waiting_y[:] = [X[used:]], [y[used:]]
         waiting -= used
-        buffer = Buffer(
-            jnp.asarray(X[:used].reshape(n, batch_size, -1), dtype),
-            jnp.asarray(y[:used].reshape(n, batch_size), dtype),
-            jnp.asarray(step, jnp.int32),
-        )
+        with in_precision_of(np.dtype(dtype)):
+            buffer = Buffer(
+                jnp.asarray(X[:used].reshape(n, batch_size, -1), dtype),
+                jnp.asarray(y[:used].reshape(n, batch_size), dtype),
+                jnp.asarray(step, jnp.int32),
+            )
         step += n
         return buffer
 

@@ -64,7 +64,7 @@ def discrete_cube(d: int) -> Distribution:
     _check_dimension(d)
 
     def sample(key: PRNGKeyArray, n: int, dtype: Any = jnp.float32) -> Float[Array, "n d"]:
-        signs = jax.random.rademacher(key, (n, d), jnp.float32)
+        signs = 2 * jax.random.randint(key, (n, d), 0, 2, jnp.int32) - 1
         return signs.astype(dtype) / jnp.sqrt(jnp.asarray(d, dtype))
 
     return Distribution("discrete cube", d, 1.0, sample)
@@ -76,7 +76,7 @@ def finite_set(points: Float[np.ndarray, "m d"] | Float[Array, "m d"], name: str
     m, d = points.shape
 
     def sample(key: PRNGKeyArray, n: int, dtype: Any = None) -> Float[Array, "n d"]:
-        rows = jax.random.randint(key, (n,), 0, m)
+        rows = jax.random.randint(key, (n,), 0, m, jnp.int32)
         return jnp.asarray(points, dtype=dtype or points.dtype)[rows]
 
     return Distribution(name, d, R_of_sample(np.asarray(points)), sample)
@@ -174,7 +174,9 @@ def with_bias(X: Float[np.ndarray, "m d"], constant: float | None = None) -> Flo
     ``constant`` defaults to the root-mean-square row norm of X, or 1 if that is zero.
     """
     if constant is None:
-        constant = float(np.sqrt(np.mean(np.sum(X.astype(np.float64) ** 2, axis=1)))) or 1.0
+        # scale first, so that squares of huge or tiny entries neither overflow nor vanish
+        largest = float(np.abs(X).max(initial=0)) or 1.0
+        constant = largest * float(np.sqrt(np.mean(np.sum((X / largest).astype(np.float64) ** 2, axis=1)))) or 1.0
     return project(np.hstack([X, np.full((len(X), 1), constant, dtype=X.dtype)]))
 
 
