@@ -77,7 +77,8 @@ def _changes_between(activation: Activation, x: np.ndarray, value: np.ndarray, s
     for failed, what in ((rise, "sigma rises by more than C allows"), (turn, "sigma' changes by more than H allows")):
         if (failed & apart).any():
             at = int(np.argmax(failed & apart))
-            yield f"{what} between {x[at]:g} and {x[at + 1]:g}: a jump or a kink there is not declared, or C or H is too small"
+            where = f"between {x[at]:g} and {x[at + 1]:g}"
+            yield f"{what} {where}: a jump or a kink there is not declared, or C or H is too small"
 
 
 @functools.lru_cache(maxsize=256)

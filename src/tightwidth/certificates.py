@@ -24,6 +24,7 @@ from jaxtyping import Array, Float
 from tightwidth import losses
 from tightwidth.losses import Loss
 
+MOST_STEPS = 1e15  # beyond, a number of steps is no plan
 SCALES = np.geomspace(0.25, 8.0, 61)  # multiples of 1/(median margin) tried for each comparator
 
 
@@ -199,7 +200,7 @@ class Certificate:
         return math.sqrt(N / n_steps / self.G_squared)
 
     def size(self, epsilon: float) -> Sizing | None:
-        """Return the fewest steps that guarantee a share of 1 - epsilon, or None if no comparator can.
+        """Return the fewest steps that guarantee a share of 1 - epsilon, or None if no comparator can in 1e15 steps.
 
         Hinge and its kin: ``T = N G^2/(l0 eps - l)^2`` at ``eta = (l0 eps - l)/G^2``; perceptron:
         ``T = eps N G^2/(eps - l)^2`` at ``eta = (eps - l)/(eps G^2)``, better by a power of epsilon.
@@ -214,6 +215,8 @@ class Certificate:
         T = np.full(slack.shape, np.inf)
         T[usable] = power * self.comparators.norm_squared[usable] * self.G_squared / slack[usable] ** 2
         best = int(np.argmin(T))
+        if T[best] > MOST_STEPS:
+            return None
         eta = float(slack[best]) / power / self.G_squared
         return Sizing(
             max(1, math.ceil(T[best])),

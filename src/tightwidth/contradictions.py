@@ -1,18 +1,51 @@
-"""Points that no network of this kind can tell apart, with labels that want it to.
+"""Tables that can be used as points, and points that no network can tell apart with labels that want it to.
 
 The same point with both labels is lost to every predictor.  An even feature map gives antipodes equal outputs and
 an odd one opposite outputs; there, antipodes with opposite or with equal labels are lost as well.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
+
+from tightwidth.errors import DataError
+from tightwidth.precision import float_array
 
 TOLERANCE = {
     np.dtype(np.float32): 1e-6,
     np.dtype(np.float64): 1e-13,
 }  # rounding of a projection, with some room
+
+
+def check_table(X: Any, *, n_features: int | None = None) -> Float[np.ndarray, "m d"]:
+    """Return X as a table of finite numbers, float32 or float64.
+
+    Raises
+    ------
+    DataError
+        If it is none, or has not the number of features that is needed.
+    """
+    try:
+        points = float_array(X)
+    except (TypeError, ValueError) as error:
+        message = f"X must be a table of numbers ({error}); convert it first"
+        raise DataError(message) from None
+    if points.ndim != 2 or points.shape[1] < 1:
+        message = f"X has shape {points.shape}; needed is [n_samples, n_features] with at least one feature"
+        raise DataError(message)
+    if n_features is not None and points.shape[1] != n_features:
+        message = f"X has {points.shape[1]} features but the network was trained on {n_features}; give the same columns"
+        raise DataError(message)
+    finite = np.isfinite(points)
+    if not finite.all():
+        row, column = np.argwhere(~finite)[0]
+        message = (
+            f"X holds {int((~finite).sum())} NaN or infinite values (the first in row {row + 1}, column {column + 1}); "
+            f"remove these rows or fill them in"
+        )
+        raise DataError(message)
+    return points
 
 
 def contradicted(

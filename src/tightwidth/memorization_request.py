@@ -10,7 +10,7 @@ from jaxtyping import Float
 from tightwidth import activations, losses, sphere
 from tightwidth.activation_checks import check_activation, feature_parity, network_parity
 from tightwidth.activations import Activation, check_decent
-from tightwidth.contradictions import contradicted
+from tightwidth.contradictions import check_table, contradicted
 from tightwidth.errors import DataError, InputError
 from tightwidth.losses import Loss, check_loss
 from tightwidth.memory import check_fits
@@ -18,6 +18,7 @@ from tightwidth.planning import FIRST_WIDTH, Plan, Settings, bytes_needed
 from tightwidth.precision import float_array
 
 LARGEST_INT = 2**31 - 2  # steps and indices are 32-bit
+LEAST_EPSILON = 1e-9  # less than one point of any sample that fits in memory
 LARGEST_SEED = 2**32 - 1
 LARGEST_B = {np.dtype(np.float32): 1e37, np.dtype(np.float64): 1e300}  # 1/B must be a normal number
 
@@ -32,28 +33,17 @@ def check_points(X: Any, y: Any) -> tuple[Float[np.ndarray, "m d"], Float[np.nda
     DataError
         If X is no table of at least 2 finite rows, a row is zero, or y is not +1 and -1, both present, one a row.
     """
-    try:
-        points = float_array(X)
-        labels = np.asarray(y, dtype=points.dtype)
-    except (TypeError, ValueError) as error:
-        message = f"X and y must be arrays of numbers ({error}); convert them first"
-        raise DataError(message) from None
-    if points.ndim != 2 or points.shape[1] < 1:
-        message = f"X has shape {points.shape}; needed is [n_samples, n_features] with at least one feature"
-        raise DataError(message)
+    points = check_table(X)
     if len(points) < 2:
         message = f"X has {len(points)} row{'s' * (len(points) != 1)}; memorizing needs at least 2 points"
         raise DataError(message)
+    try:
+        labels = float_array(y, points.dtype)
+    except (TypeError, ValueError) as error:
+        message = f"y must hold the labels +1 and -1 ({error}); tightwidth.data.binary_labels makes them"
+        raise DataError(message) from None
     if labels.shape != (len(points),):
         message = f"y has shape {labels.shape} but X has {len(points)} rows; give one label a row"
-        raise DataError(message)
-    finite = np.isfinite(points)
-    if not finite.all():
-        row, column = np.argwhere(~finite)[0]
-        message = (
-            f"X holds {int((~finite).sum())} NaN or infinite values (the first in row {row + 1}, column {column + 1}); "
-            f"remove these rows or fill them in"
-        )
         raise DataError(message)
     values = np.unique(labels)
     if not np.isin(values, [-1, 1]).all():
@@ -166,9 +156,9 @@ def check_settings(
         epsilon=_real(
             "epsilon",
             epsilon,
-            "strictly between 0 and 1",
+            f"strictly between 0 and 1, and above {LEAST_EPSILON:g}",
             "it is the share that may stay unmemorized, for example 0.05",
-            low=0,
+            low=LEAST_EPSILON,
             high=1,
         ),
         output_scale=_real(

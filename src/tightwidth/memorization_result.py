@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Float
 
 from tightwidth import sphere
+from tightwidth.contradictions import check_table
 from tightwidth.network import Network, network_dtype, predict
 from tightwidth.planning import Plan
-from tightwidth.precision import float_array
 from tightwidth.worst_case import WorstCase
 
 Stopped = Literal["no_gradient", "target", "steps"]
@@ -28,7 +28,7 @@ class CurvePoint:
     loss: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MemorizeResult:
     """Hold the result of `memorize`.
 
@@ -110,9 +110,16 @@ class MemorizeResult:
         return self.fraction_memorized_last >= self.target_fraction
 
     def decision_function(self, X: Any) -> Float[np.ndarray, " m"]:
-        """Return h(x) of the last iterate, for every row of X projected to the sphere."""
-        points = sphere.project(float_array(X, network_dtype(self.network)))
-        return predict(self.network, points)
+        """Return h(x) of the last iterate, for every row of X projected to the sphere.
+
+        Raises
+        ------
+        DataError
+            If X is no table of finite numbers with the features of the sample, or a row is zero.
+        """
+        dtype = network_dtype(self.network)
+        points = check_table(X, n_features=self.n_features)
+        return predict(self.network, sphere.project(points).astype(dtype))
 
     def predict(self, X: Any) -> Float[np.ndarray, " m"]:
         """Return the label, +1 where h(x) > 0 and -1 elsewhere, of every row of X projected to the sphere."""

@@ -74,6 +74,7 @@ class Run:
             if stop == "target" and point.fraction >= target:
                 return "target"
             if not moves:
+                self._mark_the_end()
                 return "no_gradient"
         return "steps"
 
@@ -100,6 +101,13 @@ class Run:
         point = CurvePoint(self.done, fraction, mean, mean_loss(self.loss, h, self.labels))
         self.curve.append(point)
         return point, has_gradient(self.loss, h, self.labels)
+
+    def _mark_the_end(self) -> None:
+        """Put the step after which nothing moved any more on the curve: there the last iterate was reached."""
+        last, end = self.curve[-1], int(self.state.last_update)
+        if end < last.step:
+            mean = 1 - (self.sum_of(self.state.online_mistakes) - (last.step - end) * (1 - last.fraction)) / max(end, 1)
+            self.curve.insert(-1, CurvePoint(end, last.fraction, mean, last.loss))
 
     def outputs(self, network: Network) -> Float[np.ndarray, " m"]:
         """Return the outputs of a network on the sample, with the gates of the run."""

@@ -258,13 +258,13 @@ def predict(
         What ``network.cache(X)`` returns, if it is at hand.
     """
     rows = max(1, BLOCK_ELEMENTS // (2 * max(network.q, X.shape[1])))
-    rows = min(rows, X.shape[0])
+    rows = min(rows, max(1, X.shape[0]))
     outputs = []
     for start in range(0, X.shape[0], rows):
         block = jnp.asarray(X[start : start + rows], network_dtype(network))
         known = network.cache(block) if cached is None else cached[start : start + rows]
         outputs.append(_outputs(network, block, known))
-    return np.concatenate([np.asarray(block) for block in outputs])
+    return np.concatenate([np.asarray(block) for block in outputs]) if outputs else np.zeros(0, network_dtype(network))
 
 
 def network_dtype(network: Network) -> Any:

@@ -23,6 +23,7 @@ from tightwidth.network import draw_W_half
 GRID_RATIO = 2 ** (1 / 3)
 FIRST_WIDTH = 2.0  # times m/d: where the search starts, and what is taken where nothing can be certified
 WIDEST = 64.0  # times m/d, and times log2(m) pairs: where it gives up
+LEAST_HOPELESS = 8  # pairs, and 2 log2(m) more, before which no search is given up
 PATIENCE = 2  # wider networks without progress before it stops
 WORK_BUDGET = 2e13  # floating-point operations: about five minutes on two cores
 STEP_BUDGET = 5_000_000
@@ -157,15 +158,15 @@ def _search(
     trials: list[Trial] = []
 
     def attempt(k: int) -> Generator[Trial, None, Trial]:
-        q = max(1, round(FIRST_WIDTH * m / d * GRID_RATIO**k))
-        known = [trial for trial in trials if trial.n_pairs == q]
-        if known:
-            return known[0]
+        q = _width(k, m, d)
         alpha = trials[-1].alpha if trials else None
         trial = _try_width(widths, y, q, R=R, batch_size=batch_size, alpha=alpha, thorough=False)
         trials.append(trial)
         yield trial
         return trial
+
+    def tried() -> set[int]:
+        return {trial.n_pairs for trial in trials}
 
     if settings.activation.is_piecewise_linear and not settings.activation.kinks:
         trial = _try_width(widths, y, 1, R=R, batch_size=batch_size, alpha=None, thorough=False)
@@ -175,31 +176,45 @@ def _search(
     best = yield from attempt(0)
     if math.isfinite(best.work):
         for k in range(-1, -64, -1):
+            if _width(k, m, d) in tried():
+                continue
             narrower = yield from attempt(k)
             if narrower.work >= best.work:
                 break
             best = narrower
         if best is not trials[0]:
             return trials, f"the certified work q T is least at {best.n_pairs} pairs: it grows on both sides"
-    stale, k = 0, 1
+    stale, k = 0, 0
     while stale < PATIENCE:
-        q = round(FIRST_WIDTH * m / d * GRID_RATIO**k)
+        k += 1
+        q = _width(k, m, d)
+        if q in tried():
+            continue
         if q > max(WIDEST * m / d, WIDEST * math.log2(m + 1)):
             return trials, f"the widest network of the search was reached at {trials[-1].n_pairs} pairs"
         if not fits(bytes_needed(m, d, q, widths.X.dtype.itemsize)):
             return trials, f"networks wider than {trials[-1].n_pairs} pairs do not fit in memory"
         before = _least_loss(trials[-1])
         wider = yield from attempt(k)
-        improves = wider.work < best.work if math.isfinite(best.work) else _least_loss(wider) < 0.99 * before
-        stale = 0 if improves or wider.work < best.work else stale + 1
+        # a point is dead with probability 2^-q: as long as that matters, a wider network may do what this one cannot
+        hopeless = q >= LEAST_HOPELESS + 2 * math.log2(m) and _least_loss(wider) >= 0.99 * before
+        if wider.work < best.work or (math.isinf(wider.work) and math.isinf(best.work) and not hopeless):
+            stale = 0
+        else:
+            stale += 1
         best = min(best, wider, key=lambda trial: trial.work)
-        k += 1
     if math.isfinite(best.work):
         return trials, f"the certified work q T is least at {best.n_pairs} pairs: it grows on both sides"
+    last = trials[-1].n_pairs
     return (
         trials,
-        f"no width can be certified for epsilon={settings.epsilon:g}: wider networks come no nearer to it",
+        f"no width up to {last} pairs was certified for epsilon={settings.epsilon:g}, and wider ones come no nearer",
     )
+
+
+def _width(k: int, m: int, d: int) -> int:
+    """Return the k-th width of the grid: q d = 2 m at k = 0."""
+    return max(1, round(FIRST_WIDTH * m / d * GRID_RATIO**k))
 
 
 def _least_loss(trial: Trial) -> float:

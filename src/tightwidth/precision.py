@@ -63,8 +63,17 @@ def stepwise(events: Generator[Event, None, Result], *trees: Any) -> Generator[E
 
 
 def float_array(values: Any, dtype: np.dtype[Any] | type | None = None) -> np.ndarray:
-    """Return values as a C-ordered NumPy array: float32 and float64 as they are, other numbers as float64."""
+    """Return values as a C-ordered NumPy array: float32 and float64 as they are, other numbers as float64.
+
+    Raises
+    ------
+    TypeError
+        If the values are not real numbers.
+    """
     array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        message = f"numbers of dtype {array.dtype} cannot be used as real numbers"
+        raise TypeError(message)
     if dtype is None:
         dtype = array.dtype if array.dtype in FLOAT_DTYPES else np.dtype(np.float64)
     return np.ascontiguousarray(array, dtype=dtype)

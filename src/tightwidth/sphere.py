@@ -20,6 +20,7 @@ from tightwidth.spectrum import largest_eigenvalue, largest_eigenvalue_bound
 EXACT_DIMENSION = 4000  # up to here R comes from LAPACK, beyond from an upper bound
 BLOCK_ROWS = 65_536  # rows taken to float64 at a time
 BOUND_STEPS = 60
+WAYS = ("project", "bias", "require")  # to get points onto the sphere
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ def project(X: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m d"]:
         If a row is zero: it has no direction.
     """
     # scale first, so that squares of huge or tiny entries neither overflow nor vanish
-    largest = np.abs(X).max(axis=1, keepdims=True).astype(np.float64)
+    largest = np.abs(X).max(axis=1, keepdims=True, initial=0).astype(np.float64)
     zero = largest[:, 0] == 0
     if zero.any():
         message = (
@@ -188,12 +189,12 @@ def to_sphere(X: Float[np.ndarray, "m d"], how: str = "project") -> Float[np.nda
     InputError
         If ``how`` is none of the three.
     """
+    if how not in WAYS:
+        message = f"on_sphere={how!r} is unknown; known: {', '.join(WAYS)}"
+        raise InputError(message)
     if how == "require":
         check_on_sphere(X)
         return X
     if how == "project":
         return project(X)
-    if how == "bias":
-        return with_bias(X)
-    message = f"on_sphere={how!r} is unknown; known: project, bias, require"
-    raise InputError(message)
+    return with_bias(X)

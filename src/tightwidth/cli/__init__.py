@@ -3,6 +3,7 @@
 Heavy modules are imported inside the commands, so that ``tightwidth --help`` answers at once.
 """
 
+import os
 import sys
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from tightwidth.cli import interrupts
 from tightwidth.cli.errors import describe, is_bad_input
 from tightwidth.cli.memorize import memorize
 from tightwidth.cli.where import where
+from tightwidth.errors import InputError
 
 INTERRUPTED = 130
 
@@ -47,19 +49,27 @@ def _tightwidth(
 
 def main() -> None:
     """Run the command: exit 0 when done, 1 if the run missed its goal, 2 on bad input, 130 when interrupted."""
+    code = _status()
+    if code == INTERRUPTED:
+        typer.echo("tightwidth: interrupted", err=True)
+        sys.stdout.flush()
+        os._exit(code)  # compiled code may still run in other threads, and taking the interpreter down under it crashes
+    sys.exit(code)
+
+
+def _status() -> int:
     with interrupts.noticed():
         try:
             code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
         except (KeyboardInterrupt, typer.Abort):
-            code = INTERRUPTED
+            return INTERRUPTED
         except Exception as error:
             if interrupts.pending():
-                code = INTERRUPTED
-            elif is_bad_input(error):
-                typer.echo(f"tightwidth: {describe(error)}", err=True)
-                code = 2
-            else:
+                return INTERRUPTED
+            if isinstance(error, OSError):
+                error = InputError(f"the output cannot be written ({error.strerror}); give it another place")
+            if not is_bad_input(error):
                 raise
-    if code == INTERRUPTED:
-        typer.echo("tightwidth: interrupted", err=True)
-    sys.exit(code if isinstance(code, int) else 0)
+            typer.echo(f"tightwidth: {describe(error)}", err=True)
+            return 2
+    return code if isinstance(code, int) else 0

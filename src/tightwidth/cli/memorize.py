@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -95,9 +96,13 @@ def memorize(
     settings |= {"target_fraction": target_fraction, "stop": stop, "seed": seed}
     for file in (plot, output):
         _check_writable(file)
+    if plot is not None and output is not None and plot.absolute() == output.absolute():
+        message = f"--plot {plot} and --output {output} are one file; give two"
+        raise InputError(message)
     _check_figure_format(plot)
     from tightwidth.cli import memorize_data, memorize_run
 
+    memorize_run.check(settings)
     sample = memorize_data.load_sample(
         data,
         points=points,
@@ -159,8 +164,10 @@ def _check_writable(path: Path | None) -> None:
     if path is None:
         return
     folder = path.parent
-    if path.is_dir() or not folder.is_dir():
+    may_write = os.access(path if path.exists() else folder, os.W_OK)
+    if path.is_dir() or not folder.is_dir() or not may_write:
         why = "it is a folder" if path.is_dir() else f"there is no folder {folder}"
+        why = why if path.is_dir() or not folder.is_dir() else "permission denied"
         message = f"{path} cannot be written: {why}; give a file"
         raise InputError(message)
 

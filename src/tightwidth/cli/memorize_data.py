@@ -13,6 +13,7 @@ from tightwidth.errors import InputError
 from tightwidth.memory import check_fits
 
 DTYPES = {"float32": np.float32, "float64": np.float64}
+MOST = 2**31 - 2  # indices are 32-bit
 POINTS_STREAM = 0x504F  # of the seed: the points' own
 
 
@@ -48,6 +49,9 @@ def load_sample(
     DataError
         If the data cannot be used.
     """
+    if on_sphere not in sphere.WAYS:
+        message = f"--on-sphere {on_sphere} is unknown; known: {', '.join(sphere.WAYS)}"
+        raise InputError(message)
     if dtype not in DTYPES:
         message = f"--dtype {dtype} is unknown; known: {', '.join(DTYPES)}"
         raise InputError(message)
@@ -84,8 +88,8 @@ def _default(value: int | None, default: int) -> int:
 
 def _random_points(m: int, d: int, dtype: str, seed: int) -> Sample:
     for option, value, least in (("points", m, 2), ("dim", d, 1)):
-        if not least <= value <= 2**31 - 2:
-            message = f"{option}={value} must be a whole number from {least} on; give --{option} {least} or more"
+        if not least <= value <= MOST:
+            message = f"{option}={value} must be a whole number from {least} to {MOST}; give such a --{option}"
             raise InputError(message)
     check_fits(16.0 * m * d, f"drawing {m} points in {d} dimensions", "give fewer --points or a smaller --dim")
     key = jax.random.fold_in(jax.random.key(seed), POINTS_STREAM)

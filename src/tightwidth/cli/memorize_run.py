@@ -13,10 +13,18 @@ from tightwidth.cli.memorize_record import record_of
 from tightwidth.cli.progress import StepProgress
 from tightwidth.errors import InputError
 from tightwidth.memorization import Event, Planned, Tried, memorize_steps
+from tightwidth.memorization_request import check_run, check_settings
 from tightwidth.memorization_run import Running
 from tightwidth.records import MemorizeRecord
 
 LINE_WIDTH = 120  # of tables that go to a file or a pipe
+
+
+def check(settings: dict[str, Any]) -> None:
+    """Raise, before any data are loaded, if a setting is unknown or out of its range."""
+    ending = {name: settings[name] for name in ("target_fraction", "stop")}
+    check_run(**ending)
+    check_settings(**{name: value for name, value in settings.items() if name not in ending})
 
 
 def run(sample: Sample, settings: dict[str, Any], *, quiet: bool) -> MemorizeRecord:
@@ -24,11 +32,12 @@ def run(sample: Sample, settings: dict[str, Any], *, quiet: bool) -> MemorizeRec
     events = memorize_steps(sample.X, sample.y, **settings)
     (m, d), seen = sample.X.shape, []
     with StepProgress(quiet=quiet) as progress:
-        progress.say(f"{sample.name}: {m:,} points in {d} dimensions")
-        progress.wait("choosing the width")
+        progress.wait(f"{sample.name}: choosing the width")
         try:
             while True:
                 event = next(events)
+                if not seen:
+                    progress.say(f"{sample.name}: {m:,} points in {d} dimensions")
                 seen.append(event)
                 interrupts.check()
                 _show(event, progress)
@@ -42,7 +51,7 @@ def run(sample: Sample, settings: dict[str, Any], *, quiet: bool) -> MemorizeRec
 def _show(event: Event, progress: StepProgress) -> None:
     if isinstance(event, Tried):
         trial = event.trial
-        found = "no certificate" if trial.n_steps is None else f"certified by {trial.n_steps:,} steps"
+        found = "no certificate" if trial.n_steps is None else f"certified by about {trial.n_steps:,} steps"
         progress.say(f"  width {trial.n_pairs} pairs: {found}")
         progress.wait("choosing the width")
     elif isinstance(event, Planned):
@@ -89,7 +98,7 @@ def print_report(record: MemorizeRecord) -> None:
         table.add_row(*_row("theorem", row.n_pairs, row.n_parameters, m, row.n_steps), "Theorem 7, worst case")
     else:
         table.add_row("theorem", "-", "-", "-", "-", record.theorem_reason)
-    certified = "these weights" if record.certified_steps else f"nothing is for epsilon {record.epsilon:g}"
+    certified = "these weights" if record.certified_steps else f"no certificate for epsilon {record.epsilon:g}"
     table.add_row(*_row("certified", record.n_pairs, record.n_parameters, m, record.certified_steps), certified)
     observed = f"{record.fraction_memorized_last:.2%} memorized"
     table.add_row(*_row("observed", record.n_pairs, record.n_parameters, m, record.n_steps), observed)

@@ -41,6 +41,6 @@ def read_svmlight(path: Path, target: str | int | None) -> Table:
     first_index = 1 if sparse.shape[1] > 0 and sparse[:, :1].nnz == 0 else 0
     sparse = sparse[:, first_index:]
     m, d = sparse.shape
-    check_fits(8.0 * m * d, f"{path} as {m} points with {d} features", "give fewer rows or features")
+    check_fits(24.0 * m * d + 100.0 * d, f"{path} as {m} points with {d} features", "give fewer rows or features")
     names = [str(index) for index in range(first_index, first_index + d)]
     return checked_table(sparse.toarray(), y, names, name=path.name, source=str(path))
