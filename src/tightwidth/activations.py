@@ -223,9 +223,9 @@ def get(activation: str | Activation) -> Activation:
     """
     if isinstance(activation, Activation):
         return activation
-    if activation in REGISTRY:
+    if isinstance(activation, str) and activation in REGISTRY:
         return REGISTRY[activation]
-    near = get_close_matches(str(activation), REGISTRY, n=1)
+    near = get_close_matches(activation, REGISTRY, n=1) if isinstance(activation, str) else []
     hint = f" (did you mean {near[0]}?)" if near else ""
     message = f"unknown activation {activation!r}{hint}; known: {', '.join(REGISTRY)}; or give a tightwidth.Activation"
     raise InputError(message)

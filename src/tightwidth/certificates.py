@@ -213,9 +213,10 @@ class Certificate:
             return None
         power = epsilon if is_perceptron(self.loss) else 1.0
         T = np.full(slack.shape, np.inf)
-        T[usable] = power * self.comparators.norm_squared[usable] * self.G_squared / slack[usable] ** 2
+        with np.errstate(over="ignore", divide="ignore", under="ignore"):  # infinitely many steps are no plan either
+            T[usable] = power * self.comparators.norm_squared[usable] * self.G_squared / slack[usable] ** 2
         best = int(np.argmin(T))
-        if T[best] > MOST_STEPS:
+        if not T[best] <= MOST_STEPS:
             return None
         eta = float(slack[best]) / power / self.G_squared
         return Sizing(

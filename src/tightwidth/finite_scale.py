@@ -17,6 +17,8 @@ from tightwidth.activations import Activation
 from tightwidth.network import Displacement
 from tightwidth.precision import follows_dtype
 
+ROUNDING = 1.001  # a step may be rounded up, and must stop short of the kink all the same
+
 
 @dataclass(frozen=True)
 class Reach:
@@ -54,8 +56,10 @@ def sufficient_B(reached: Reach, *, C: float, q: int, n_steps: int, learning_rat
         return np.inf
     rho = travel(q=q, n_steps=n_steps, learning_rate=learning_rate, L=L)
     alone = C * rho / reached.gap  # the B of hidden weights that move alone
-    largest_value = reached.largest_value + C * reached.gap
-    return alone * (1 + rho * largest_value / alone**3)
+    drive = rho * (reached.largest_value + C * reached.gap)  # rho s: the pull of the output weights is rho s/B^3
+    with_pull = max(2 * alone, drive ** (1 / 3))  # there the factor is at most 2
+    small_pull = alone * (1 + drive / alone / alone / alone) if alone > 0 else np.inf
+    return ROUNDING * min(small_pull, with_pull)
 
 
 def penalty(
@@ -86,7 +90,8 @@ def penalty(
     mu = H * a / B + C * drive
     delta = q * H * a * a / B + 2 * q * rho * s * s / B / B
     D = norm + learning_rate * n_steps * L * (C + mu)
-    return L * (delta + mu * D) + learning_rate * L * L * (2 * C * mu + mu * mu) / 2
+    total = L * (delta + mu * D) + learning_rate * L * L * (2 * C * mu + mu * mu) / 2
+    return total if np.isfinite(total) else np.inf
 
 
 @follows_dtype

@@ -116,7 +116,7 @@ def check_loss(loss: Loss) -> None:
 
 @partial(jax.jit, static_argnames="loss")
 def _mean_and_moves(loss: Loss, h: Array, y: Array) -> tuple[Array, Array]:
-    return jnp.mean(loss.value(h, y)), jnp.any(loss.derivative(h, y) != 0)
+    return jnp.mean(loss.value(h, y)), jnp.any((loss.derivative(h, y) != 0) | ~jnp.isfinite(h))
 
 
 @follows_dtype
@@ -127,7 +127,10 @@ def mean_loss(loss: Loss, h: Float[Any, " m"], y: Float[Any, " m"]) -> float:
 
 @follows_dtype
 def has_gradient(loss: Loss, h: Float[Any, " m"], y: Float[Any, " m"]) -> bool:
-    """Return whether the loss of any example still has a non-zero derivative; if none has, SGD moves no more."""
+    """Return whether the loss of any example still has a non-zero derivative; if none has, SGD moves no more.
+
+    Outputs that overflowed count as moving: nothing is known about them.
+    """
     return bool(_mean_and_moves(loss, jnp.asarray(h), jnp.asarray(y))[1])
 
 
@@ -182,9 +185,9 @@ def get(loss: str | Loss) -> Loss:
     """
     if isinstance(loss, Loss):
         return loss
-    if loss in REGISTRY:
+    if isinstance(loss, str) and loss in REGISTRY:
         return REGISTRY[loss]
-    near = get_close_matches(str(loss), REGISTRY, n=1)
+    near = get_close_matches(loss, REGISTRY, n=1) if isinstance(loss, str) else []
     hint = f" (did you mean {near[0]}?)" if near else ""
     message = f"unknown loss {loss!r}{hint}; known: {', '.join(REGISTRY)}; or give a tightwidth.Loss"
     raise InputError(message)

@@ -215,7 +215,7 @@ def _memorize(
     run = Run(X, y, settings, plan)
     stopped = yield from run.steps(target, stop)
     last = run.curve[-1]
-    certified, reason, enough = certified_by(settings, plan, run, stopped)
+    guarantee = certified_by(settings, plan, run, stopped)
     q, T = plan.n_pairs, plan.n_steps
     random_network = run.random_network(stopped)
     trained = run.state.network
@@ -249,11 +249,12 @@ def _memorize(
             run.done - run.sum_of(run.state.online_mistakes), last.fraction, stopped
         ),
         fraction_memorized_last=last.fraction,
-        certified_fraction=certified,
-        certified_reason=reason,
+        certified_fraction=guarantee.fraction,
+        certified_reason=guarantee.reason,
         mean_online_loss=run.mean_over_iterates(run.sum_of(run.state.online_loss), last.loss, stopped),
         n_gates_flipped=flipped,
-        sufficient_output_scale=enough,
+        sufficient_output_scale=guarantee.sufficient_B,
+        finite_scale_penalty=guarantee.penalty,
         target_fraction=target,
         seconds=time.perf_counter() - started,
         seconds_compile=run.seconds_compile,

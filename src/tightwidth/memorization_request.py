@@ -14,11 +14,10 @@ from tightwidth.contradictions import check_table, contradicted
 from tightwidth.errors import DataError, InputError
 from tightwidth.losses import Loss, check_loss
 from tightwidth.memory import check_fits
-from tightwidth.planning import FIRST_WIDTH, Plan, Settings, bytes_needed
+from tightwidth.planning import FIRST_WIDTH, Plan, Settings, batch_bytes, bytes_needed
 from tightwidth.precision import float_array
 
 LARGEST_INT = 2**31 - 2  # steps and indices are 32-bit
-LEAST_EPSILON = 1e-9  # less than one point of any sample that fits in memory
 LARGEST_SEED = 2**32 - 1
 LARGEST_B = {np.dtype(np.float32): 1e37, np.dtype(np.float64): 1e300}  # 1/B must be a normal number
 
@@ -156,9 +155,9 @@ def check_settings(
         epsilon=_real(
             "epsilon",
             epsilon,
-            f"strictly between 0 and 1, and above {LEAST_EPSILON:g}",
+            "strictly between 0 and 1",
             "it is the share that may stay unmemorized, for example 0.05",
-            low=LEAST_EPSILON,
+            low=0,
             high=1,
         ),
         output_scale=_real(
@@ -234,9 +233,14 @@ def check_size(settings: Settings, *, m: int, d: int, dtype: np.dtype) -> None:
             f"take output_scale=inf, the limit, which it equals to every digit"
         )
         raise InputError(message)
+    if settings.learning_rate is not None and settings.learning_rate > float(np.finfo(dtype).max):
+        message = (
+            f"learning_rate={settings.learning_rate:g} is beyond {dtype}; give a smaller one, or leave it at 'auto'"
+        )
+        raise InputError(message)
     q = settings.n_pairs or max(1, round(FIRST_WIDTH * m / d))
     check_fits(
-        bytes_needed(m, d, q, dtype.itemsize),
+        bytes_needed(m, d, q, dtype.itemsize) + batch_bytes(settings.batch_size or 0, d, q, dtype.itemsize),
         f"memorizing {m} points in {d} dimensions with {q} pairs in {dtype}",
         "take fewer points, fewer pairs or float32",
     )

@@ -58,6 +58,8 @@ class MemorizeResult:
         Gates of the sample that the last iterate has on the other side of a kink; 0 at B = infinity.
     sufficient_output_scale
         A B at which none can flip in the planned T steps.
+    finite_scale_penalty
+        What the distance from the linear limit adds to the loss in the guarantee; 0 at B = infinity.
     worst_case
         What Theorem 7 asks for, or one line that says why it was not computed.
     """
@@ -89,6 +91,7 @@ class MemorizeResult:
     mean_online_loss: float
     n_gates_flipped: int
     sufficient_output_scale: float
+    finite_scale_penalty: float
     target_fraction: float
     seconds: float
     seconds_compile: float

@@ -135,8 +135,18 @@ class Run:
         return total / self.done
 
 
-def certified_by(settings: Settings, plan: Plan, run: Run, stopped: Stopped) -> tuple[float | None, str | None, float]:
-    """Return what is guaranteed, why it is not more, and a sufficient B."""
+@dataclass(frozen=True)
+class Guarantee:
+    """Hold what is guaranteed, why it is not more, a sufficient B, and what a finite B adds to the loss."""
+
+    fraction: float | None
+    reason: str | None
+    sufficient_B: float
+    penalty: float
+
+
+def certified_by(settings: Settings, plan: Plan, run: Run, stopped: Stopped) -> Guarantee:
+    """Return what is guaranteed about a run."""
     certificate, sigma, B = plan.certificate, settings.activation, settings.output_scale
     size = {
         "q": plan.n_pairs,
@@ -146,14 +156,14 @@ def certified_by(settings: Settings, plan: Plan, run: Run, stopped: Stopped) -> 
     }
     why = certificate.why_none()
     if why is not None:
-        return None, f"no certificate: {why}", math.inf
+        return Guarantee(None, f"no certificate: {why}", math.inf, 0.0)
     reach = finite_scale.reach(run.preactivations(), sigma)
     enough = finite_scale.sufficient_B(reach, C=sigma.C, **size)
     penalty = 0.0
     if math.isfinite(B):
         if enough > B:
             reason = f"gates of the sample can flip at output_scale={B:g}; from {enough:.2g} on the certificate holds"
-            return None, reason, enough
+            return Guarantee(None, reason, enough, 0.0)
         norm = math.sqrt(float(certificate.comparators.norm_squared.max()))
         penalty = finite_scale.penalty(B, activation=sigma, largest_value=reach.largest_value, norm=norm, **size)
     fraction = certificate.fraction(
@@ -172,4 +182,4 @@ def certified_by(settings: Settings, plan: Plan, run: Run, stopped: Stopped) -> 
     if stopped == "target":
         early = "the run stopped at its target, and the certificate is for all the planned steps"
         reason = early if reason is None else f"{reason}; {early}"
-    return fraction, reason, enough
+    return Guarantee(fraction, reason, enough, penalty)

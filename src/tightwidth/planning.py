@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightwidth.activations import Activation
+from tightwidth.algorithm1 import DRAWN_AHEAD
 from tightwidth.certificates import Certificate, is_perceptron
 from tightwidth.comparators import find_certificate
 from tightwidth.embedding import Embedding, embed
@@ -104,6 +105,11 @@ def bytes_needed(m: int, d: int, q: int, itemsize: int) -> float:
     """
     one_row = 40.0 * q  # pre-activations and gates of one point, in both precisions
     return (itemsize + 8.0) * m * d + (6 * itemsize + 8.0) * q * d + one_row + 1e8
+
+
+def batch_bytes(batch_size: int, d: int, q: int, itemsize: int) -> float:
+    """Estimate the memory of one step, and of the draws that are made ahead."""
+    return float(batch_size) * (8 * DRAWN_AHEAD + itemsize * (2 * d + 8 * q))
 
 
 class _Widths:

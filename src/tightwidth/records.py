@@ -28,7 +28,7 @@ class CurveRecord(_Record):
     step: int
     fraction: float
     mean_fraction: float
-    loss: float
+    loss: float | None
     certified: float | None
 
 
@@ -79,7 +79,7 @@ class MemorizeRecord(_Record):
     certified_fraction: float | None
     certified_reason: str | None
     certified_steps: int | None
-    mean_online_loss: float
+    mean_online_loss: float | None
     n_gates_flipped: int
     sufficient_output_scale: Scale
     target_fraction: float

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from tightwidth.activations import Activation
+from tightwidth.errors import HypothesisError
 from tightwidth.losses import Loss
 from tightwidth.spectrum import largest_eigenvalue_bound
 from tightwidth.tangent_kernel import expected_relu_tk
@@ -63,10 +64,10 @@ def worst_case(
     inverse_top = largest_eigenvalue_bound(solve, m, seed=seed, n_steps=INVERSE_STEPS)
     if not (0 < inverse_top < np.inf and label_norm_squared > 0):
         return "the expected kernel is too ill-conditioned on this sample"
-    given = thm7.Hypotheses(m, d, R, activation.C, 1 / inverse_top, label_norm_squared, loss.L)
-    return WorstCase(
-        thm7.sufficient_pairs(given),
-        thm7.sufficient_steps(given, epsilon=epsilon, batch_size=batch_size, perceptron=perceptron),
-        1 / inverse_top,
-        label_norm_squared,
-    )
+    try:
+        given = thm7.Hypotheses(m, d, R, activation.C, 1 / inverse_top, label_norm_squared, loss.L)
+        q = thm7.sufficient_pairs(given)
+        T = thm7.sufficient_steps(given, epsilon=epsilon, batch_size=batch_size, perceptron=perceptron)
+    except HypothesisError as error:
+        return str(error)
+    return WorstCase(q, T, 1 / inverse_top, label_norm_squared)

@@ -71,7 +71,9 @@ def _look(result: MemorizeResult, point: CurvePoint) -> CurveRecord:
     certified = None
     if point.step > 0 and result.certified_fraction is not None:
         scales = math.isinf(result.output_scale) and is_perceptron(result.plan.certificate.loss)
-        certified = result.plan.certificate.fraction(point.step, result.learning_rate, path_scales=scales)
+        certified = result.plan.certificate.fraction(
+            point.step, result.learning_rate, path_scales=scales, penalty=result.finite_scale_penalty
+        )
     return CurveRecord(
         step=point.step,
         fraction=point.fraction,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from tightwidth.errors import HypothesisError
 
+MOST_STEPS = 1e18  # beyond, a number of steps says nothing
 CHERNOFF = 2 / (1 - math.log(2))  # 1 / (the exponent 1/2 - (ln 2)/2 of the lower tail at one half)
 
 
@@ -112,7 +113,11 @@ def sufficient_steps(given: Hypotheses, *, epsilon: float, batch_size: int, perc
     """
     _check_share("epsilon", epsilon)
     T = 2 * given.label_norm_squared * gradient_bound(given, batch_size=batch_size) / epsilon
-    return math.ceil(T if perceptron else T / epsilon)
+    T = T if perceptron else T / epsilon
+    if not T < MOST_STEPS:
+        message = f"epsilon={epsilon:g} asks for more than {MOST_STEPS:g} steps; raise it"
+        raise HypothesisError(message)
+    return math.ceil(T)
 
 
 def error(given: Hypotheses, *, n_steps: int, batch_size: int, perceptron: bool = False) -> float:
