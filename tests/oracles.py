@@ -198,12 +198,12 @@ def tangent_kernels(activation: str, W_half: np.ndarray, B: float, X: np.ndarray
     with jax.enable_x64(True):
         weights = tuple(map(jnp.asarray, xavier(np.asarray(W_half, np.float64), B)))
 
-        def rows(points: np.ndarray) -> list[np.ndarray]:
-            gradient = jax.grad(lambda w, x: outputs(w[0], w[1], x[None], activation, jnp)[0])
-            of_all = jax.vmap(gradient, (None, 0))(weights, jnp.asarray(points, jnp.float64))
-            return [np.asarray(part).reshape(len(points), -1) for part in of_all]
-
-        hidden, output = (g @ k.T / (2 * len(W_half) * B**2) for g, k in zip(rows(X), rows(Z), strict=True))
+        gradient = jax.grad(lambda w, x: outputs(w[0], w[1], x[None], activation, jnp)[0])
+        points = jnp.asarray(np.vstack([X, Z]), jnp.float64)
+        gradients = [
+            np.asarray(part).reshape(len(points), -1) for part in jax.vmap(gradient, (None, 0))(weights, points)
+        ]
+    hidden, output = (g[: len(X)] @ g[len(X) :].T / (2 * len(W_half) * B**2) for g in gradients)
     return [hidden + output, hidden, output]
 
 

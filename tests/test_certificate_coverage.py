@@ -5,8 +5,8 @@ that is not memorized.  It holds given the sample and the weights, so that each 
 seeds is non-negative with an expectation of at most 1.  The product of (1 + ratio)/2 over the seeds then has an
 expectation of at most 1 as well, and by Markov it reaches 1e6 with probability at most 1e-6: that is the threshold.
 
-Beyond the theorem, no single run may fall below its certificate, with no slack at all.  Nothing guarantees that, but the
-bounds are loose on such data: of what they allow to be lost, between 9% and 44% is, in the worst of the 20 runs.
+Beyond the theorem, no single run may fall below its certificate, with no slack at all.  Nothing guarantees that, but
+the bounds are loose on such data: of what they allow to be lost, between 9% and 44% is, in the worst of the 20 runs.
 """
 
 from typing import Any

@@ -47,9 +47,7 @@ class TestNpz:
 
     def test_missing_arrays(self, tmp_path):
         np.savez(tmp_path / "a.npz", data=X, y=Y)
-        with pytest.raises(
-            DataError, match=r"holds data, y; arrays X and y are needed; write it with np\.savez"
-        ):
+        with pytest.raises(DataError, match=r"holds data, y; arrays X and y are needed; write it with np\.savez"):
             load_file(tmp_path / "a.npz")
         np.savez(tmp_path / "a.npz")
         with pytest.raises(DataError, match="holds no arrays; arrays X and y are needed"):
@@ -62,23 +60,17 @@ class TestNpz:
 
     def test_different_lengths(self, tmp_path):
         np.savez(tmp_path / "a.npz", X=X, y=Y[:4])
-        with pytest.raises(
-            DataError, match=r"a\.npz has 5 rows and 4 labels; one label for each row is needed"
-        ):
+        with pytest.raises(DataError, match=r"a\.npz has 5 rows and 4 labels; one label for each row is needed"):
             load_file(tmp_path / "a.npz")
 
     def test_one_hot_labels(self, tmp_path):
         np.savez(tmp_path / "a.npz", X=X, y=np.eye(5))
-        with pytest.raises(
-            DataError, match=r"array y, has shape \(5, 5\); one value for each point is needed"
-        ):
+        with pytest.raises(DataError, match=r"array y, has shape \(5, 5\); one value for each point is needed"):
             load_file(tmp_path / "a.npz")
 
     def test_dates_as_labels(self, tmp_path):
         np.savez(tmp_path / "a.npz", X=X, y=Y.astype("M8[s]"))
-        with pytest.raises(
-            DataError, match=r"array y, holds values of type datetime64.*numbers or text are needed"
-        ):
+        with pytest.raises(DataError, match=r"array y, holds values of type datetime64.*numbers or text are needed"):
             load_file(tmp_path / "a.npz")
 
     @pytest.mark.parametrize("key", ["X", "y"])
@@ -91,9 +83,7 @@ class TestNpz:
 
     def test_structured(self, tmp_path):
         np.savez(tmp_path / "a.npz", X=np.zeros(5, dtype=[("u", float), ("v", float)]), y=Y)
-        with pytest.raises(
-            DataError, match=r"array X, is a structured array with fields u, v; a plain array"
-        ):
+        with pytest.raises(DataError, match=r"array X, is a structured array with fields u, v; a plain array"):
             load_file(tmp_path / "a.npz")
 
     @pytest.mark.parametrize("keep", [0.1, 0.6])
@@ -141,9 +131,7 @@ class TestNpy:
             np.testing.assert_array_equal(table.X, X.astype(np.float32))
             assert table.X.dtype == np.float32
 
-    @pytest.mark.parametrize(
-        ("heading", "values"), [("kind", Y), ("Label", list("abcab")), ("y", list("ynyny"))]
-    )
+    @pytest.mark.parametrize(("heading", "values"), [("kind", Y), ("Label", list("abcab")), ("y", list("ynyny"))])
     def test_label_file_with_a_heading(self, tmp_path, heading, values):
         path = saved(tmp_path / "a.npy", X)
         (tmp_path / "b.csv").write_text("\n".join([heading, *map(str, values)]))
@@ -158,9 +146,7 @@ class TestNpy:
     def test_neither_or_both(self, tmp_path):
         path = saved(tmp_path / "a.npy", X)
         labels = saved(tmp_path / "b.npy", Y)
-        with pytest.raises(
-            DataError, match=r"no labels are given; give either --labels FILE .* or --target INDEX"
-        ):
+        with pytest.raises(DataError, match=r"no labels are given; give either --labels FILE .* or --target INDEX"):
             load_file(path)
         with pytest.raises(DataError, match="--target and --labels are both given; give either"):
             load_file(path, target=0, labels=labels)
@@ -179,9 +165,7 @@ class TestNpy:
 
     def test_label_file_with_more_columns(self, tmp_path):
         (tmp_path / "b.csv").write_text("1,2\n" * 5)
-        with pytest.raises(
-            DataError, match=r"b\.csv has 2 columns; one label a line is needed; keep the column"
-        ):
+        with pytest.raises(DataError, match=r"b\.csv has 2 columns; one label a line is needed; keep the column"):
             load_file(saved(tmp_path / "a.npy", X), labels=tmp_path / "b.csv")
 
     def test_label_file_in_another_encoding(self, tmp_path):
@@ -209,9 +193,7 @@ class TestNpy:
 
     def test_structured(self, tmp_path):
         path = saved(tmp_path / "a.npy", np.zeros(5, dtype=[("u", float), ("v", float)]))
-        with pytest.raises(
-            DataError, match=r"a\.npy is a structured array with fields u, v; .*structured_to_unst"
-        ):
+        with pytest.raises(DataError, match=r"a\.npy is a structured array with fields u, v; .*structured_to_unst"):
             load_file(path, target=0)
 
     def test_objects_are_never_unpickled(self, tmp_path):
@@ -223,17 +205,13 @@ class TestNpy:
     def test_an_archive(self, tmp_path):
         np.savez(tmp_path / "a.npz", X=X)
         (tmp_path / "a.npz").rename(tmp_path / "a.npy")
-        with pytest.raises(
-            DataError, match=r"is an archive of arrays; a single array is needed; rename it to \.npz"
-        ):
+        with pytest.raises(DataError, match=r"is an archive of arrays; a single array is needed; rename it to \.npz"):
             load_file(tmp_path / "a.npy", target=0)
 
     def test_not_from_numpy_or_cut_off(self, tmp_path):
         path = tmp_path / "a.npy"
         path.write_text("1 2 3")
-        with pytest.raises(
-            DataError, match=r"was not written by NumPy, .* write it with np\.save or np\.savez"
-        ):
+        with pytest.raises(DataError, match=r"was not written by NumPy, .* write it with np\.save or np\.savez"):
             load_file(path, target=0)
         content = saved(path, X).read_bytes()
         path.write_bytes(content[:-8])

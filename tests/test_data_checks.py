@@ -19,17 +19,13 @@ def test_real_numbers_of_any_type_pass(dtype):
 
 @pytest.mark.parametrize("shape", [(), (12,), (2, 2, 3)])
 def test_other_than_two_dimensions(shape):
-    with pytest.raises(
-        DataError, match=r"X has shape .*; two dimensions are needed, .*X\.reshape\(len\(X\), -1\)"
-    ):
+    with pytest.raises(DataError, match=r"X has shape .*; two dimensions are needed, .*X\.reshape\(len\(X\), -1\)"):
         check_table(np.zeros(shape))
 
 
 @pytest.mark.parametrize("n_rows", [0, 1])
 def test_fewer_than_two_points(n_rows):
-    with pytest.raises(
-        DataError, match=rf"X has {n_rows} data rows; at least 2 points are needed; give more rows"
-    ):
+    with pytest.raises(DataError, match=rf"X has {n_rows} data rows; at least 2 points are needed; give more rows"):
         check_table(X[:n_rows])
 
 
@@ -40,9 +36,7 @@ def test_no_features():
 
 @pytest.mark.parametrize("values", [X.astype(str), X.astype(object), X.astype(complex), X.astype("M8[s]")])
 def test_values_that_are_no_real_numbers(values):
-    with pytest.raises(
-        DataError, match=r"X holds values of type .*; features must be real numbers; convert them"
-    ):
+    with pytest.raises(DataError, match=r"X holds values of type .*; features must be real numbers; convert them"):
         check_table(values, NAMES)
 
 
@@ -55,9 +49,7 @@ def test_nan_and_infinity_are_located_in_the_first_bad_column():
     bad = X.copy()
     bad[0, 2] = -np.inf
     bad[[1, 3], 1] = np.nan, np.inf
-    with pytest.raises(
-        DataError, match=r"^f holds 3 NaN or infinite values, first in column 'weight' at data row 2;"
-    ):
+    with pytest.raises(DataError, match=r"^f holds 3 NaN or infinite values, first in column 'weight' at data row 2;"):
         check_table(bad, NAMES, name="f")
 
 
@@ -65,9 +57,7 @@ def test_nan_and_infinity_are_located_in_the_first_bad_column():
 def test_a_single_nan_in_a_table_without_names(dtype):
     bad = X.astype(dtype)
     bad[3, 0] = np.nan
-    with pytest.raises(
-        DataError, match="X holds 1 NaN or infinite value, first in column 'x0' at data row 4;"
-    ):
+    with pytest.raises(DataError, match="X holds 1 NaN or infinite value, first in column 'x0' at data row 4;"):
         check_table(bad)
 
 

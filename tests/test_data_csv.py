@@ -147,9 +147,7 @@ class TestHeader:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    rows=st.lists(
-        st.tuples(FINITE, FINITE, FINITE, st.sampled_from(["cat", 'd"o,g', "ö"])), min_size=2, max_size=8
-    ),
+    rows=st.lists(st.tuples(FINITE, FINITE, FINITE, st.sampled_from(["cat", 'd"o,g', "ö"])), min_size=2, max_size=8),
     header=st.booleans(),
     place=st.integers(0, 3),
     delimiter=st.sampled_from([",", ";", "\t"]),

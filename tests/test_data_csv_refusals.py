@@ -29,15 +29,11 @@ class TestTarget:
             load_file(write("a,b\n1,2\n3,4\n"))
 
     def test_default_name_twice(self, write):
-        with pytest.raises(
-            DataError, match=r"2 columns that could be the target: Y, y; choose one with --target"
-        ):
+        with pytest.raises(DataError, match=r"2 columns that could be the target: Y, y; choose one with --target"):
             load_file(write("Y,y,a\n1,2,3\n4,5,6\n"))
 
     def test_unknown_name(self, write):
-        with pytest.raises(
-            DataError, match=r"no column named 'kind'; its columns are a, b, y; give --target"
-        ):
+        with pytest.raises(DataError, match=r"no column named 'kind'; its columns are a, b, y; give --target"):
             load_file(write("a,b,y\n1,2,0\n3,4,1\n"), target="kind")
 
     def test_only_the_first_ten_columns_are_listed(self, write):
@@ -46,22 +42,16 @@ class TestTarget:
             load_file(path)
 
     def test_name_without_header(self, write):
-        with pytest.raises(
-            DataError, match=r"no column named 'kind', since it has no header; .* from 0 to 2, -1"
-        ):
+        with pytest.raises(DataError, match=r"no column named 'kind', since it has no header; .* from 0 to 2, -1"):
             load_file(write("1,2,0\n3,4,1\n"), target="kind")
 
     def test_no_header_and_no_target(self, write):
-        with pytest.raises(
-            DataError, match=r"3 columns without names; .* give --target INDEX .* from 0 to 2"
-        ):
+        with pytest.raises(DataError, match=r"3 columns without names; .* give --target INDEX .* from 0 to 2"):
             load_file(write("1,2,0\n3,4,1\n"))
 
     @pytest.mark.parametrize("target", [3, -4, "3"])
     def test_index_out_of_range(self, write, target):
-        with pytest.raises(
-            DataError, match=rf"3 columns and no column {target}; give --target .* from 0 to 2"
-        ):
+        with pytest.raises(DataError, match=rf"3 columns and no column {target}; give --target .* from 0 to 2"):
             load_file(write("a,b,y\n1,2,0\n3,4,1\n"), target=target)
 
     def test_name_twice(self, write):
@@ -74,21 +64,15 @@ class TestTarget:
 class TestRefusals:
     def test_text_in_a_feature(self, write):
         path = write("a,b,y\n1,2,0\n\n3,four,1\n")
-        with pytest.raises(
-            DataError, match=r"table\.csv, line 4, column 'b': 'four' is not a number; .* --target"
-        ):
+        with pytest.raises(DataError, match=r"table\.csv, line 4, column 'b': 'four' is not a number; .* --target"):
             load_file(path)
 
     def test_empty_field(self, write):
-        with pytest.raises(
-            DataError, match="line 3, column 'a': the field is empty; a number is needed; fill it in"
-        ):
+        with pytest.raises(DataError, match="line 3, column 'a': the field is empty; a number is needed; fill it in"):
             load_file(write("a,b,y\n1,2,0\n,4,1\n"))
 
     def test_decimal_comma(self, write):
-        with pytest.raises(
-            DataError, match=r"line 2, column 'b': '2,5' has a decimal comma; .* with a point"
-        ):
+        with pytest.raises(DataError, match=r"line 2, column 'b': '2,5' has a decimal comma; .* with a point"):
             load_file(write("a;b;y\n1;2,5;0\n3;4,5;1\n"))
 
     @pytest.mark.parametrize("row", ["3,4", "3,4,1,5"])
@@ -105,15 +89,11 @@ class TestRefusals:
             load_file(write("a,b,y\n1,2,0,9\n3,4,1,9\n"))
 
     def test_infinity_and_nan(self, write):
-        with pytest.raises(
-            DataError, match="holds 2 NaN or infinite values, first in column 'a' at data row 2"
-        ):
+        with pytest.raises(DataError, match="holds 2 NaN or infinite values, first in column 'a' at data row 2"):
             load_file(write("a,b,y\n1,inf,0\nnan,4,1\n"))
 
     def test_header_only(self, write):
-        with pytest.raises(
-            DataError, match="a header and no rows; at least 2 points are needed; add them below"
-        ):
+        with pytest.raises(DataError, match="a header and no rows; at least 2 points are needed; add them below"):
             load_file(write("a,b,y\n"))
 
     def test_one_row(self, write):
@@ -121,9 +101,7 @@ class TestRefusals:
             load_file(write("a,b,y\n1,2,0\n"))
 
     def test_one_column(self, write):
-        with pytest.raises(
-            DataError, match="has one column; features and a target are needed, separated by comma,"
-        ):
+        with pytest.raises(DataError, match="has one column; features and a target are needed, separated by comma,"):
             load_file(write("y\n1\n2\n"))
 
     def test_blank_lines_only(self, write):

@@ -29,24 +29,18 @@ class TestBuiltin:
         assert binary_labels(load("wine").target, positive=0).sum() == 59 - (178 - 59)
 
     def test_unknown(self):
-        with pytest.raises(
-            DataError, match="no built-in data set 'iris'; give one of digits, breast_cancer, wine"
-        ):
+        with pytest.raises(DataError, match="no built-in data set 'iris'; give one of digits, breast_cancer, wine"):
             load_builtin("iris")
 
     @pytest.mark.parametrize("given", [{"target": "y"}, {"labels": "y.npy"}])
     def test_has_its_own_labels(self, given):
-        with pytest.raises(
-            DataError, match=r"wine is built in and has its own labels; --target .*; drop them"
-        ):
+        with pytest.raises(DataError, match=r"wine is built in and has its own labels; --target .*; drop them"):
             load("wine", **given)
 
 
 class TestAccess:
     def test_unknown_word(self):
-        with pytest.raises(
-            DataError, match=r"'mnist' is neither a built-in data set nor a file; .*wine.*\.parquet"
-        ):
+        with pytest.raises(DataError, match=r"'mnist' is neither a built-in data set nor a file; .*wine.*\.parquet"):
             load("mnist")
 
     def test_missing_file(self, tmp_path):
@@ -61,17 +55,13 @@ class TestAccess:
 
     def test_suffix(self, tmp_path):
         (tmp_path / "a.xlsx").write_text("x")
-        with pytest.raises(
-            DataError, match=r"has the suffix '\.xlsx'; one of \.npz, \.npy, \.csv.* is needed"
-        ):
+        with pytest.raises(DataError, match=r"has the suffix '\.xlsx'; one of \.npz, \.npy, \.csv.* is needed"):
             load(str(tmp_path / "a.xlsx"))
 
     @pytest.mark.parametrize("suffix", SUFFIXES)
     def test_empty(self, tmp_path, suffix):
         (tmp_path / f"a{suffix}").touch()
-        with pytest.raises(
-            DataError, match="is empty; data with at least 2 points are needed; write the file again"
-        ):
+        with pytest.raises(DataError, match="is empty; data with at least 2 points are needed; write the file again"):
             load(tmp_path / f"a{suffix}")
 
     @pytest.mark.parametrize(
@@ -111,7 +101,5 @@ class TestAccess:
     def test_larger_than_memory(self, tmp_path, monkeypatch):
         (tmp_path / "a.csv").write_text("a,y\n1,0\n2,1\n")
         monkeypatch.setattr(tightwidth.memory, "machine_memory", lambda: 10.0)
-        with pytest.raises(
-            MemoryEstimateError, match=r"a\.csv in memory needs about 12 B .*; give fewer rows"
-        ):
+        with pytest.raises(MemoryEstimateError, match=r"a\.csv in memory needs about 12 B .*; give fewer rows"):
             load(tmp_path / "a.csv")

@@ -55,10 +55,7 @@ def test_positive_is_one_against_the_rest(values, data):
     expected = [1.0 if value == positive else -1.0 for value in values]
     assert binary_labels(np.array(values), positive=str(positive)).tolist() == expected
     assert binary_labels(np.array(values, dtype=float), positive=positive).tolist() == expected
-    assert (
-        binary_labels(np.array([f"c{value}" for value in values]), positive=f"c{positive}").tolist()
-        == expected
-    )
+    assert binary_labels(np.array([f"c{value}" for value in values]), positive=f"c{positive}").tolist() == expected
 
 
 def test_more_classes_without_a_positive_value():
@@ -86,20 +83,14 @@ def test_at_most_ten_known_values_are_listed():
 
 @pytest.mark.parametrize("positive", [None, "1"])
 def test_all_equal(positive):
-    with pytest.raises(
-        DataError, match=r"all 3 target values are equal to 1; two different labels are needed"
-    ):
+    with pytest.raises(DataError, match=r"all 3 target values are equal to 1; two different labels are needed"):
         binary_labels(np.ones(3), positive=positive)
 
 
 def test_missing_values_are_counted():
-    with pytest.raises(
-        DataError, match="2 of 4 target values are NaN or infinite, first at data row 2; every point"
-    ):
+    with pytest.raises(DataError, match="2 of 4 target values are NaN or infinite, first at data row 2; every point"):
         binary_labels(np.array([0, np.nan, 1, np.inf]))
-    with pytest.raises(
-        DataError, match=r"3 of 5 target values are missing, first at data row 1; .* remove these rows"
-    ):
+    with pytest.raises(DataError, match=r"3 of 5 target values are missing, first at data row 1; .* remove these rows"):
         binary_labels(np.array(["", "a", "NA", "b", " ? "]))
     with pytest.raises(DataError, match="1 of 3 target values are missing, first at data row 3"):
         binary_labels(np.array(["a", "b", None], dtype=object))
@@ -112,13 +103,9 @@ def test_targets_that_are_no_column_of_numbers_or_text():
         binary_labels(np.array([]))
     with pytest.raises(DataError, match=r"the target has shape \(2, 3\); .* for one-hot rows give y\.argmax"):
         binary_labels(np.zeros((2, 3)))
-    with pytest.raises(
-        DataError, match=r"the target holds values of type object; numbers or text are needed"
-    ):
+    with pytest.raises(DataError, match=r"the target holds values of type object; numbers or text are needed"):
         binary_labels(np.array(["a", 1], dtype=object))
-    with pytest.raises(
-        DataError, match=r"the target holds values of type complex128; numbers or text are needed"
-    ):
+    with pytest.raises(DataError, match=r"the target holds values of type complex128; numbers or text are needed"):
         binary_labels(np.array([1j, 2]))
 
 

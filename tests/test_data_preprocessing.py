@@ -32,9 +32,7 @@ def test_the_divisor_is_the_number_of_points():
     standardized = standardize(X)
     np.testing.assert_allclose(standardized.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(standardized.std(axis=0), 1, rtol=1e-12)
-    assert (
-        np.abs(standardized.std(axis=0, ddof=1) - 1) > 1e-3
-    ).all()  # so that the other divisor would be noticed
+    assert (np.abs(standardized.std(axis=0, ddof=1) - 1) > 1e-3).all()  # so that the other divisor would be noticed
 
 
 def test_weights_count_repetitions():
@@ -106,9 +104,7 @@ def test_the_argument_is_not_changed():
 
 
 def test_other_columns_than_in_the_fit():
-    with pytest.raises(
-        DataError, match=r"X has shape \(40, 4\); 5 columns are needed, as in the data that the"
-    ):
+    with pytest.raises(DataError, match=r"X has shape \(40, 4\); 5 columns are needed, as in the data that the"):
         Standardizer.fit(X).transform(X[:, :4])
     with pytest.raises(DataError, match=r"X has shape \(5,\); 5 columns are needed"):
         Standardizer.fit(X).transform(X[0])
@@ -116,23 +112,17 @@ def test_other_columns_than_in_the_fit():
 
 @pytest.mark.parametrize("points", [X[0], X[:0]])
 def test_no_matrix_or_no_rows(points):
-    with pytest.raises(
-        DataError, match=r"X has shape .*; a matrix \[points, features\] with at least one row is need"
-    ):
+    with pytest.raises(DataError, match=r"X has shape .*; a matrix \[points, features\] with at least one row is need"):
         Standardizer.fit(points)
 
 
 def test_weights_that_are_none():
-    with pytest.raises(
-        DataError, match=r"sample_weight has shape \(39,\) for 40 rows; one weight for each row"
-    ):
+    with pytest.raises(DataError, match=r"sample_weight has shape \(39,\) for 40 rows; one weight for each row"):
         Standardizer.fit(X, WEIGHTS[:39])
     for weights, text in (
         (-WEIGHTS, "from -3 to -0"),
         (0 * WEIGHTS, "from 0 to 0"),
         (WEIGHTS + np.nan, "from nan"),
     ):
-        with pytest.raises(
-            DataError, match=rf"sample_weight runs {text}.*; finite weights of at least 0, not all 0"
-        ):
+        with pytest.raises(DataError, match=rf"sample_weight runs {text}.*; finite weights of at least 0, not all 0"):
             Standardizer.fit(X, weights)

@@ -31,7 +31,7 @@ from tightwidth.network import (
 )
 
 DTYPES = [np.float32, np.float64]
-FORMS = [("plain", "relu"), ("plain", "gelu"), ("plain", "selu"), ("displacement", "gelu"), ("tangent", "relu")]
+FORMS = [("plain", "relu"), ("plain", "gelu"), ("displacement", "gelu"), ("tangent", "relu")]
 KEY = jax.random.key(0)
 
 
@@ -68,6 +68,13 @@ def test_the_output_is_exactly_zero_at_initialization(form, name, dtype, q, d, m
         net = start(KEY, d=d, q=q, B=B, activation=activations.get(name), dtype=dtype)
         assert network_dtype(net) == dtype
         np.testing.assert_array_equal(predict(net, X), np.zeros(m))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", DECENT)
+def test_the_plain_form_starts_at_zero_whatever_is_fused_into_the_activation(name, dtype):
+    net = init_plain(KEY, d=5, q=3, B=3.7, activation=activations.get(name), dtype=dtype)
+    np.testing.assert_array_equal(predict(net, points(7, 5, dtype)), np.zeros(7))
 
 
 def test_the_smallest_network_starts_at_zero():
@@ -165,6 +172,13 @@ def test_the_displacement_form_tends_to_the_tangent_form(name):
         distances.append(np.abs(predict(net, X) - predict(limit, X)).max())
     assert distances[2] < 1e-4
     assert distances[0] > 30 * distances[1] > 900 * distances[2]  # like 1/B or faster
+
+
+@pytest.mark.parametrize("B", [2.0, math.inf])
+def test_no_points_have_no_predictions(B):
+    net = init(KEY, d=4, q=6, B=B, activation=relu())
+    seen = predict(net, np.zeros((0, 4), np.float32))
+    assert (seen.shape, seen.dtype) == ((0,), np.float32)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

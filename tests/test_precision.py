@@ -1,6 +1,8 @@
 """Float64 in, float64 throughout, without a trace in JAX's settings; memory is estimated before it is taken."""
 
+import importlib
 import os
+import pkgutil
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +15,7 @@ from tightwidth.errors import DataError, HypothesisError, InputError, MemoryEsti
 from tightwidth.memory import check_fits, fits, machine_memory, readable_bytes
 from tightwidth.precision import float_array, follows_dtype, in_precision_of, stepwise
 
+SETTINGS = ("jax_enable_x64", "jax_default_matmul_precision", "jax_debug_nans", "jax_disable_jit")
 DOUBLE, SINGLE = np.ones(3), np.ones(3, np.float32)
 
 
@@ -120,6 +123,12 @@ def test_arrays_keep_their_precision_and_other_numbers_become_double():
     assert float_array(np.ones((4, 3)).T).flags.c_contiguous
 
 
+@pytest.mark.parametrize("values", [["a", "b"], [1j], [None], np.array(["2020-01-01"], "datetime64[D]")])
+def test_what_is_no_real_number_is_refused(values):
+    with pytest.raises(TypeError, match=r"numbers of dtype .* cannot be used as real numbers"):
+        float_array(values)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_core_returns_what_it_is_given(dtype):
     relu, key = tw.activations.get("relu"), jax.random.key(0)
@@ -134,6 +143,15 @@ def test_the_core_returns_what_it_is_given(dtype):
     assert tw.embedding.embed(X, W_half, relu).kernel_product(np.ones(3)).dtype == dtype
     assert tw.sphere.project(2 * X).dtype == dtype
     assert isinstance(tw.losses.mean_loss(tw.losses.get("hinge"), X[0], X[0]), float)
+
+
+def test_importing_every_module_changes_no_setting():
+    before = [getattr(jax.config, name) for name in SETTINGS]
+    modules = [info.name for info in pkgutil.walk_packages(tw.__path__, "tightwidth.") if "__main__" not in info.name]
+    assert len(modules) > 30
+    for name in modules:
+        importlib.import_module(name)
+    assert [getattr(jax.config, name) for name in SETTINGS] == before
 
 
 def test_memorizing_twice_changes_neither_settings_nor_results():

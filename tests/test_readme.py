@@ -31,6 +31,7 @@ def test_python_blocks_run(block, capsys):
     assert re.match(r"\d\.\d parameters a point, at least 9\d\.\d% certified\n", capsys.readouterr().out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_are_understood(command, monkeypatch, capsys, tmp_path):
     """Every option of every command exists: the run itself is replaced by a smaller one that takes one step."""

@@ -75,7 +75,7 @@ def test_the_cube_has_all_its_corners_equally_often(dtype):
 
 @pytest.mark.parametrize("law", [uniform, discrete_cube, lambda d: finite_set(np.eye(d))])
 def test_both_precisions_draw_the_same_points(law):
-    single, double = (drawn(law(D), 1000, dtype) for dtype in (np.float32, np.float64))
+    single, double = (drawn(law(D), dtype=dtype) for dtype in (np.float32, np.float64))
     np.testing.assert_allclose(single, double, atol=2e-7)
 
 
