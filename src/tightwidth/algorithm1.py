@@ -13,11 +13,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
+from tightwidth.errors import InputError
 from tightwidth.losses import Loss
 from tightwidth.network import Network, network_dtype
 from tightwidth.precision import follows_dtype
 from tightwidth.sampling import Buffer, Source
 
+MOST_STEPS = 2**31 - 2
 DRAWN_AHEAD = 128  # steps whose draws are made at once: one call of the generator instead of many
 
 
@@ -118,7 +120,16 @@ def _advance(settings: Algorithm1, state: State, source: Source, n: Int32[Array,
 
 
 def draw_random_step(key: PRNGKeyArray, n_steps: int) -> int:
-    """Draw the step t of the iterate that Algorithm 1 returns, uniform on 1..T."""
+    """Draw the step t of the iterate that Algorithm 1 returns, uniform on 1..T.
+
+    Raises
+    ------
+    InputError
+        If T is not between 1 and 2^31 - 2: steps are counted in 32 bits.
+    """
+    if not 1 <= n_steps <= MOST_STEPS:
+        message = f"n_steps={n_steps} must be a whole number from 1 to {MOST_STEPS}; give fewer steps"
+        raise InputError(message)
     return int(jax.random.randint(key, (), 1, n_steps + 1, jnp.int32))
 
 

@@ -7,6 +7,7 @@ import math
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from tightwidth.errors import InputError
 from tightwidth.network import Displacement, Network, Plain, Tangent, network_dtype
@@ -51,7 +52,7 @@ def _plain(W: np.ndarray, u: np.ndarray, B: float, like: Network) -> Plain:
         return Plain(jnp.asarray(W), jnp.asarray(u), jnp.asarray(B, jnp.float64), like.activation)
 
 
-def to_displacement(network: Plain, W_half: np.ndarray) -> Displacement:
+def to_displacement(network: Plain, W_half: np.ndarray | Array) -> Displacement:
     """Return the displacements of plain weights from the start ``W'``, in float64.
 
     Raises

@@ -32,8 +32,8 @@ def in_precision_of(*trees: Any) -> AbstractContextManager[Any]:
 
 
 def _is_float64(leaf: Any) -> bool:
-    if isinstance(leaf, (type, np.dtype)):
-        return leaf is np.float64 or leaf == np.dtype(np.float64)
+    if isinstance(leaf, (str, type, np.dtype)):
+        return leaf in ("float64", np.float64, np.dtype(np.float64))
     return getattr(leaf, "dtype", None) == np.float64
 
 

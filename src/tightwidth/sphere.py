@@ -178,7 +178,8 @@ def with_bias(X: Float[np.ndarray, "m d"], constant: float | None = None) -> Flo
         # scale first, so that squares of huge or tiny entries neither overflow nor vanish
         largest = float(np.abs(X).max(initial=0)) or 1.0
         constant = largest * float(np.sqrt(np.mean(np.sum((X / largest).astype(np.float64) ** 2, axis=1)))) or 1.0
-    return project(np.hstack([X, np.full((len(X), 1), constant, dtype=X.dtype)]))
+    wide = np.hstack([X.astype(np.float64), np.full((len(X), 1), constant)])
+    return project(wide).astype(X.dtype)
 
 
 def to_sphere(X: Float[np.ndarray, "m d"], how: str = "project") -> Float[np.ndarray, "m e"]:
