@@ -48,7 +48,8 @@ def travel(*, q: int, n_steps: int, learning_rate: float, L: float) -> float:
 def sufficient_B(reached: Reach, *, C: float, q: int, n_steps: int, learning_rate: float, L: float) -> float:
     """Return a B at which no gate of the sample can flip: ``B > eta T L C/(2 q min |z - kappa|)``; 0 without kinks.
 
-    The factor ``1 + rho s/B^3`` is for the movement of the output weights, which drive the hidden ones along.
+    The factor ``1 + rho s/B^3`` is for the movement of the output weights, which drive the hidden ones along; from
+    ``B^3 >= rho s`` on it is at most 2.
     """
     if np.isinf(reached.gap):
         return 0.0
