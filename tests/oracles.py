@@ -50,6 +50,8 @@ SIGMA: dict[str, Callable[[Any, Any], Any]] = {
     "sin": lambda x, xp: xp.sin(x),
     "cos": lambda x, xp: xp.cos(x),
     "identity": lambda x, xp: xp.asarray(x),
+    "gaussian": lambda x, xp: xp.exp(-xp.square(x)),
+    "gabor": lambda x, xp: xp.exp(-xp.square(x)) * xp.sin(x),
 }
 
 SIGMA_PRIME: dict[str, Callable[[Any], Any]] = {
@@ -68,6 +70,8 @@ SIGMA_PRIME: dict[str, Callable[[Any], Any]] = {
     "sin": np.cos,
     "cos": lambda x: -np.sin(x),
     "identity": np.ones_like,
+    "gaussian": lambda x: -2 * x * np.exp(-(x**2)),
+    "gabor": lambda x: (np.cos(x) - 2 * x * np.sin(x)) * np.exp(-(x**2)),
 }
 
 # where sigma' or sigma'' jumps

@@ -35,9 +35,9 @@ def away_from(places, x, margin=1e-3):
     return x
 
 
-def test_the_fifteen_decent_activations_are_known():
+def test_the_seventeen_decent_activations_are_known():
     assert set(DECENT) == set(oracles.SIGMA)
-    assert len(DECENT) == 15
+    assert len(DECENT) == 17
 
 
 @pytest.mark.parametrize("name", DECENT)
@@ -190,11 +190,64 @@ def test_parities_are_those_of_the_oracle(name):
 
 
 def test_parities_by_name():
-    assert {n for n in DECENT if feature_parity(activations.get(n)) == "even"} == {"abs", "cos"}
-    odd = {"tanh", "sigmoid", "erf", "sin", "hard_tanh", "identity"}
+    assert {n for n in DECENT if feature_parity(activations.get(n)) == "even"} == {"abs", "cos", "gaussian"}
+    odd = {"tanh", "sigmoid", "erf", "sin", "hard_tanh", "identity", "gabor"}
     assert {n for n in DECENT if feature_parity(activations.get(n)) == "odd"} == odd
     assert {n for n in DECENT if network_parity(activations.get(n)) == "odd"} == odd - {"sigmoid"}
 
 
 def test_the_representation_names_the_constants():
     assert repr(activations.get("abs")) == "Activation('abs', C=1, H=0, kinks=((0.0, 2.0),))"
+
+
+FAMILY = {
+    "monomial_3": (lambda x: x**3, lambda x: 3 * x**2),
+    "monomial_0": (np.ones_like, np.zeros_like),
+    "rectified_monomial_0": (lambda x: np.heaviside(x, 0.0), np.zeros_like),
+    "rectified_monomial_1": (lambda x: np.maximum(x, 0), lambda x: np.heaviside(x, 0.0)),
+    "rectified_monomial_4": (lambda x: np.maximum(x, 0) ** 4, lambda x: 4 * np.maximum(x, 0) ** 3),
+    "hermite_0": (np.ones_like, np.zeros_like),
+    "hermite_1": (lambda x: x, np.ones_like),
+    "hermite_4": (lambda x: (x**4 - 6 * x**2 + 3) / math.sqrt(24), lambda x: (4 * x**3 - 12 * x) / math.sqrt(24)),
+}
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_families_are_known_by_name_and_degree(name):
+    activation = activations.get(name)
+    assert activations.get(name) is activation
+    x = np.linspace(-3, 3, 601)
+    with jax.enable_x64(True):
+        value, slope = (np.asarray(f(jnp.asarray(x))) for f in (activation.sigma, activation.sigma_prime))
+    for seen, expected in zip((value, slope), FAMILY[name], strict=True):
+        np.testing.assert_allclose(seen, expected(x), atol=1e-12 * max(1, np.abs(expected(x)).max()))
+
+
+def test_families_with_parameters():
+    x = np.linspace(-3, 3, 601)
+    with jax.enable_x64(True):
+        erf = activations.affine_erf(1.3, 0.7, -0.2)
+        leaky = activations.leaky_relu(0.3)
+        np.testing.assert_allclose(erf.sigma(jnp.asarray(x)), 1.3 * oracles.SIGMA["erf"](0.7 * x, np) - 0.2, atol=1e-14)
+        np.testing.assert_allclose(leaky.sigma(jnp.asarray(x)), np.where(x > 0, x, 0.3 * x), atol=1e-15)
+    for activation in (erf, leaky, activations.leaky_relu(-2.0)):
+        check_activation(activation)
+        check_decent(activation)
+    assert activations.leaky_relu(0.01) == activations.get("leaky_relu")
+    assert activations.affine_erf() == activations.get("erf")
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (
+            lambda: activations.get("monomial_31"),
+            "a monomial of degree 31: the degree must be a whole number from 0 to",
+        ),
+        (lambda: activations.hermite(-1), "a Hermite polynomial of degree -1: the degree must be"),
+        (lambda: activations.rectified_monomial(31), "a rectified monomial of degree 31: the degree must be"),
+    ],
+)
+def test_a_degree_out_of_range_is_refused(make, text):
+    with pytest.raises(InputError, match=text):
+        make()

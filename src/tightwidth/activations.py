@@ -8,74 +8,39 @@ An `Activation` need not be decent: kernels accept any.  What proves something c
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from difflib import get_close_matches
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import erf as _erf
 from jax.scipy.stats import norm
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
+from tightwidth.activation_families import (
+    LEAK,
+    affine_erf,
+    hermite,
+    leaky_relu,
+    monomial,
+    rectified_monomial,
+    step,
+)
+from tightwidth.elementwise import Activation, Elementwise
 from tightwidth.errors import HypothesisError, InputError
 
-Elementwise = Callable[[Array], Array]
-
-
-@dataclass(frozen=True)
-class Activation:
-    """Hold sigma, its derivative and the constants that the theorems need.
-
-    Parameters
-    ----------
-    name
-        What messages, files and figures call it.
-    sigma, sigma_prime
-        Elementwise functions of a JAX array.  At a kink ``sigma_prime`` takes its value from the left.
-    C
-        ``sup |sigma'|``, infinite if ``sigma'`` is unbounded.
-    H
-        ``sup |sigma''|`` off the kinks; 0 if sigma is piecewise linear.
-    kinks
-        Pairs (place, jump of sigma' there), in ascending order.
-    breaks
-        Places where sigma' is continuous, up to a kink, but sigma'' jumps.
-    is_continuous
-        Whether sigma itself is continuous.
-
-    References
-    ----------
-    Daniely (2020), Section 2.3.
-    """
-
-    name: str
-    sigma: Elementwise
-    sigma_prime: Elementwise
-    C: float
-    H: float
-    kinks: tuple[tuple[float, float], ...] = ()
-    breaks: tuple[float, ...] = ()
-    is_continuous: bool = True
-
-    @property
-    def is_piecewise_linear(self) -> bool:
-        """Whether sigma'' vanishes off the kinks."""
-        return self.H == 0
-
-    def smooth(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-        """Return sigma without its kinks: ``sigma(x) - sum_j J_j (x - kappa_j)_+``, continuously differentiable."""
-        return self.sigma(x) - sum(
-            (jump * jnp.maximum(x - place, 0) for place, jump in self.kinks), start=jnp.zeros_like(x)
-        )
-
-    def smooth_prime(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-        """Return the derivative of `smooth`: ``sigma'(x) - sum_j J_j 1[x > kappa_j]``."""
-        return self.sigma_prime(x) - sum((jump * (x > place) for place, jump in self.kinks), start=jnp.zeros_like(x))
-
-    def __repr__(self) -> str:
-        """Return a line that names the activation and its constants."""
-        return f"Activation({self.name!r}, C={self.C:.6g}, H={self.H:.6g}, kinks={self.kinks})"
+__all__ = [
+    "DECENT",
+    "FAMILIES",
+    "REGISTRY",
+    "Activation",
+    "Elementwise",
+    "affine_erf",
+    "check_decent",
+    "get",
+    "hermite",
+    "leaky_relu",
+    "monomial",
+    "rectified_monomial",
+]
 
 
 def check_decent(activation: Activation) -> None:
@@ -101,13 +66,9 @@ def check_decent(activation: Activation) -> None:
         raise HypothesisError(message)
 
 
-def _relu_prime(x: Array) -> Array:
-    return (x > 0).astype(x.dtype)
-
-
-LEAK = 0.01  # the customary slope of the leaky relu on the left
 SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
 SILU_C = 1.0998393201297612  # sigma' is largest where 2 s(1 - s) + x s(1 - s)(1 - 2s) = 0, at x = 2.39936
+GABOR_H = 2.11532185103  # |sigma''| is largest at x = 0.48705
 GELU_C = 0.5 * (1 + math.erf(1.0)) + math.exp(-1.0) / math.sqrt(math.pi)  # at x = sqrt 2
 
 
@@ -128,6 +89,9 @@ def _silu_prime(x: Array) -> Array:
     return s + x * s * (1 - s)
 
 
+FAMILIES = {"monomial": monomial, "rectified_monomial": rectified_monomial, "hermite": hermite}
+
+
 def _known() -> dict[str, Activation]:
     """Return the activations known by name: first the decent ones, then the others."""
     gelu = Activation(
@@ -136,17 +100,19 @@ def _known() -> dict[str, Activation]:
         lambda x: norm.cdf(x) + x * norm.pdf(x),
         C=GELU_C,
         H=math.sqrt(2 / math.pi),
+        family=("gelu",),
     )
     decent = [
-        Activation("relu", lambda x: jnp.maximum(x, 0), _relu_prime, C=1, H=0, kinks=((0.0, 1.0),)),
         Activation(
-            "leaky_relu",
-            lambda x: jnp.where(x > 0, x, LEAK * x),
-            lambda x: jnp.where(x > 0, jnp.ones_like(x), jnp.full_like(x, LEAK)),
+            "relu",
+            lambda x: jnp.maximum(x, 0),
+            step,
             C=1,
             H=0,
-            kinks=((0.0, 1 - LEAK),),
+            kinks=((0.0, 1.0),),
+            family=("two_slopes", 0.0, 1.0),
         ),
+        leaky_relu(LEAK),
         Activation(
             "abs",
             jnp.abs,
@@ -154,8 +120,9 @@ def _known() -> dict[str, Activation]:
             C=1,
             H=0,
             kinks=((0.0, 2.0),),
+            family=("two_slopes", -1.0, 1.0),
         ),
-        Activation("elu", _elu, _elu_prime, C=1, H=1, breaks=(0.0,)),
+        Activation("elu", _elu, _elu_prime, C=1, H=1, breaks=(0.0,), family=("elu",)),
         Activation(
             "selu",
             lambda x: SELU_SCALE * jnp.where(x > 0, x, SELU_ALPHA * jnp.expm1(jnp.minimum(x, 0))),
@@ -182,24 +149,38 @@ def _known() -> dict[str, Activation]:
             H=0,
             kinks=((-1.0, 1.0), (1.0, -1.0)),
         ),
-        Activation(
-            "erf",
-            _erf,
-            lambda x: 2 / math.sqrt(math.pi) * jnp.exp(-x * x),
-            C=2 / math.sqrt(math.pi),
-            H=math.sqrt(8 / (math.pi * math.e)),
-        ),
+        affine_erf(1.0, 1.0, 0.0),
         gelu,
         Activation("silu", jax.nn.silu, _silu_prime, C=SILU_C, H=0.5),
-        Activation("sin", jnp.sin, jnp.cos, C=1, H=1),
-        Activation("cos", jnp.cos, lambda x: -jnp.sin(x), C=1, H=1),
-        Activation("identity", lambda x: x, jnp.ones_like, C=1, H=0),
+        Activation("sin", jnp.sin, jnp.cos, C=1, H=1, family=("sin",)),
+        Activation("cos", jnp.cos, lambda x: -jnp.sin(x), C=1, H=1, family=("cos",)),
+        Activation("identity", lambda x: x, jnp.ones_like, C=1, H=0, family=("monomial", 1)),
+        Activation(
+            "gaussian",
+            lambda x: jnp.exp(-x * x),
+            lambda x: -2 * x * jnp.exp(-x * x),
+            C=math.sqrt(2 / math.e),
+            H=2,
+            family=("gaussian",),
+        ),
+        Activation(
+            "gabor",
+            lambda x: jnp.exp(-x * x) * jnp.sin(x),
+            lambda x: jnp.exp(-x * x) * (jnp.cos(x) - 2 * x * jnp.sin(x)),
+            C=1,
+            H=GABOR_H,
+            family=("gabor",),
+        ),
     ]
     others = [
-        Activation("square", lambda x: x * x, lambda x: 2 * x, C=math.inf, H=2),
-        Activation("exp", jnp.exp, jnp.exp, C=math.inf, H=math.inf),
-        Activation("step", _relu_prime, jnp.zeros_like, C=0, H=0, is_continuous=False),
-        Activation("sign", jnp.sign, jnp.zeros_like, C=0, H=0, is_continuous=False),
+        Activation("square", lambda x: x * x, lambda x: 2 * x, C=math.inf, H=2, family=("monomial", 2)),
+        Activation("exp", jnp.exp, jnp.exp, C=math.inf, H=math.inf, family=("exp",)),
+        Activation(
+            "step", step, jnp.zeros_like, C=0, H=0, breaks=(0.0,), is_continuous=False, family=("steps", 0.0, 1.0)
+        ),
+        Activation(
+            "sign", jnp.sign, jnp.zeros_like, C=0, H=0, breaks=(0.0,), is_continuous=False, family=("steps", -1.0, 1.0)
+        ),
     ]
     return {activation.name: activation for activation in decent + others}
 
@@ -225,7 +206,13 @@ def get(activation: str | Activation) -> Activation:
         return activation
     if isinstance(activation, str) and activation in REGISTRY:
         return REGISTRY[activation]
+    kind, _, degree = activation.rpartition("_") if isinstance(activation, str) else ("", "", "")
+    if kind in FAMILIES and degree.isdecimal():
+        return FAMILIES[kind](int(degree))
     near = get_close_matches(activation, REGISTRY, n=1) if isinstance(activation, str) else []
     hint = f" (did you mean {near[0]}?)" if near else ""
-    message = f"unknown activation {activation!r}{hint}; known: {', '.join(REGISTRY)}; or give a tightwidth.Activation"
+    message = (
+        f"unknown activation {activation!r}{hint}; known: {', '.join(REGISTRY)}, "
+        f"{', '.join(f'{name}_N' for name in FAMILIES)}; or give a tightwidth.Activation"
+    )
     raise InputError(message)
