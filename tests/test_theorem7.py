@@ -153,9 +153,17 @@ class TestOnASample:
         G_squared = 1 / 3 + 2 / 3 * 1.5**2 / self.d
         assert found.n_steps == pytest.approx(2 * found.label_norm_squared * G_squared / 0.1**power, abs=1)
 
+    def test_every_activation_has_an_expected_kernel(self):
+        X, y = self.sample()
+        found = self.computed(X, y, activation="erf")
+        rho = np.clip(X.astype(np.float64) @ X.T.astype(np.float64), -1, 1)
+        K = rho * 4 / np.pi / np.sqrt(9 - 4 * rho**2)  # <x,z> E erf'(u) erf'(v), Williams (1997)
+        expected = y.astype(np.float64) @ np.linalg.solve(K, y.astype(np.float64))
+        assert isinstance(found, worst_case.WorstCase)
+        assert found.label_norm_squared == pytest.approx(expected, rel=1e-5)
+
     def test_one_line_says_why_it_was_not_computed(self, monkeypatch):
         X, y = self.sample()
-        assert self.computed(X, y, activation="tanh") == "the expected kernel is at hand for relu only"
         twice = np.concatenate([X, X[:1]]), np.append(y, y[0])
         assert self.computed(*twice) in (
             "the expected kernel is singular on this sample",

@@ -7,10 +7,15 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time names are import
     from tightwidth import (
         activations,
         algorithm1,
+        angular_kernels,
         certificates,
         conversions,
         data,
+        duals,
         embedding,
+        interpolation,
+        kernel_spaces,
+        kernels,
         losses,
         memorization,
         network,
@@ -26,16 +31,22 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time names are import
     from tightwidth.losses import Loss
     from tightwidth.memorization import memorize
     from tightwidth.memorization_result import MemorizeResult
+    from tightwidth.tangent_kernel import empirical_ntk, ntk
 
 __version__ = "0.1.0"
 
 _MODULES = (
     "activations",
     "algorithm1",
+    "angular_kernels",
     "certificates",
     "conversions",
     "data",
+    "duals",
     "embedding",
+    "interpolation",
+    "kernel_spaces",
+    "kernels",
     "losses",
     "memorization",
     "network",
@@ -53,7 +64,9 @@ _NAMES = {
     "InputError": "errors",
     "Loss": "losses",
     "MemorizeResult": "memorization_result",
+    "empirical_ntk": "tangent_kernel",
     "memorize": "memorization",
+    "ntk": "tangent_kernel",
 }
 
 __all__ = [
@@ -66,14 +79,21 @@ __all__ = [
     "__version__",
     "activations",
     "algorithm1",
+    "angular_kernels",
     "certificates",
     "conversions",
     "data",
+    "duals",
     "embedding",
+    "empirical_ntk",
+    "interpolation",
+    "kernel_spaces",
+    "kernels",
     "losses",
     "memorization",
     "memorize",
     "network",
+    "ntk",
     "planning",
     "sampling",
     "spectrum",

@@ -148,6 +148,15 @@ def check_on_sphere(X: Float[np.ndarray, "m d"]) -> None:
         raise DataError(message)
 
 
+def norms_and_directions(X: Float[np.ndarray, "m d"]) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, "m d"]]:
+    """Return the norms of the rows and the rows divided by them, in float64; a zero row has the direction 0."""
+    # scale first, so that squares of huge or tiny entries neither overflow nor vanish
+    largest = np.abs(X).max(axis=1, keepdims=True, initial=0).astype(np.float64)
+    scaled = X.astype(np.float64) / np.where(largest > 0, largest, 1)
+    norms = np.linalg.norm(scaled, axis=1, keepdims=True)
+    return (norms * largest)[:, 0], scaled / np.where(norms > 0, norms, 1)
+
+
 def project(X: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m d"]:
     """Return the rows divided by their norms, in the dtype of X.
 
@@ -156,17 +165,15 @@ def project(X: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m d"]:
     DataError
         If a row is zero: it has no direction.
     """
-    # scale first, so that squares of huge or tiny entries neither overflow nor vanish
-    largest = np.abs(X).max(axis=1, keepdims=True, initial=0).astype(np.float64)
-    zero = largest[:, 0] == 0
+    norms, directions = norms_and_directions(X)
+    zero = norms == 0
     if zero.any():
         message = (
             f"{int(zero.sum())} of {len(X)} rows are zero (the first is row {int(np.argmax(zero)) + 1}) and have no "
             f"direction on the sphere; remove them, or append a constant coordinate with on_sphere='bias'"
         )
         raise DataError(message)
-    scaled = X.astype(np.float64) / largest
-    return (scaled / np.linalg.norm(scaled, axis=1, keepdims=True)).astype(X.dtype)
+    return directions.astype(X.dtype)
 
 
 def with_bias(X: Float[np.ndarray, "m d"], constant: float | None = None) -> Float[np.ndarray, "m d_plus_1"]:

@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass
 
-import jax
 import numpy as np
 from jaxtyping import Float
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from tightwidth.activations import Activation
+from tightwidth.angular_kernels import tangent
 from tightwidth.errors import HypothesisError
+from tightwidth.kernels import gram
 from tightwidth.losses import Loss
 from tightwidth.spectrum import largest_eigenvalue_bound
-from tightwidth.tangent_kernel import expected_relu_tk
 from tightwidth.theorems import thm7_memorization as thm7
 
 LARGEST_SAMPLE = 8192  # the kernel matrix takes 8 m^2 bytes and its factorization m^3/3 operations
@@ -45,13 +45,9 @@ def worst_case(
     ``lambda_min(K)`` is bounded from below through the largest eigenvalue of the inverse, except with probability 1e-9.
     """
     m, d = X.shape
-    if activation.name != "relu":
-        return "the expected kernel is at hand for relu only"
     if m > LARGEST_SAMPLE:
         return f"the expected kernel of {m} points is not factorized (at most {LARGEST_SAMPLE})"
-    with jax.enable_x64(True):
-        wide = X.astype(np.float64)
-        K = expected_relu_tk(wide, wide, part="hidden")
+    K = gram(tangent(activation, part="hidden"), X.astype(np.float64))
     try:
         factor = cho_factor(K, lower=True, overwrite_a=True, check_finite=False)
     except LinAlgError:

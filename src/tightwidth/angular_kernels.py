@@ -1,0 +1,290 @@
+"""Kernels of the norms of two points and the angle between them: tk, NNGP, of any depth (section 2.5).
+
+A depth-two network has ``tk = tk^h + tk^o``; a deeper one follows the recursion
+
+    K^1 = T^1 = <x,z>,    K^{l+1} = w^2 dual(sigma)(K^l) + c^2,    T^{l+1} = w^2 T^l dual(sigma')(K^l) + K^{l+1},
+
+in which K^l is the NNGP kernel and T^l the tangent kernel.  Off the unit sphere the duals are those of a Gaussian
+pair with the variances of K^l; a homogeneous sigma then scales.  The recursion carries ``1 - rho`` and not rho from
+layer to layer, so that a small angle stays exact.
+
+One product of all points with all points gives the correlations.  Pairs with ``1 - |rho| < 0.01`` are computed again,
+one by one, in float64 from the half-chords of the points themselves.
+"""
+
+import math
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from tightwidth import activations, duals
+from tightwidth.activations import Activation
+from tightwidth.angles import GaussianPair, sine_of, unit_chords
+from tightwidth.errors import InputError
+from tightwidth.kernel_layers import Layer, Recursion, common_std, layer_of
+from tightwidth.kernel_tiles import Kernel, Tiling
+from tightwidth.sphere import norms_and_directions
+
+Part = Literal["both", "hidden", "output"]
+PARTS = ("both", "hidden", "output")
+NEAR = 0.01  # of 1 - |rho|: where a product alone would lose digits of the angle
+ALIKE = {"float32": 4e-7, "float64": 4e-15}  # spread of norms, relative, that counts as none
+CHUNK = 4096  # pairs that are computed one by one in one compiled call
+
+
+class AngularKernel(Kernel):
+    """Hold a tangent kernel or NNGP kernel: an activation, a depth, and the weights of its parts.
+
+    ``weights`` are those of the recursion's inner layers, (w^2, c^2); ``last`` those of the last, for the hidden part,
+    the output part, and the constant: (w^2, w^2, c^2) for the recursion, (1, 1/B^2, 0) for depth two.
+    """
+
+    activation: Activation = eqx.field(static=True)
+    depth: int = eqx.field(static=True)
+    part: Part = eqx.field(static=True)
+    weights: tuple[Any, Any]
+    last: tuple[Any, Any, Any]
+
+    def of_points(self, x: Float[Array, " d"], z: Float[Array, " d"]) -> Float[Array, ""]:
+        """Return k(x, z); traced where sigma has a closed form, else for concrete points."""
+        pair = GaussianPair(*unit_chords(x, z))
+        recursion = self.recursion(None)
+        if recursion.is_traced:
+            return recursion(pair)
+        return jnp.asarray(on_host(recursion, GaussianPair(*(np.asarray(part).reshape(1) for part in pair)))[0])
+
+    def recursion(self, common: float | None) -> Recursion:
+        """Return the recursion over the layers, for points of a common norm or (None) of any norms."""
+        layers: list[Layer] = []
+        std = common
+        for index in range(self.depth - 1):
+            layers.append(layer_of(self.activation, std, slope=self.part != "output"))
+            if std is not None and index < self.depth - 2:
+                std = common_std(self.weights, layers[-1], std)
+        return Recursion(tuple(layers), self.weights, self.last, self.part)
+
+    def diagonal(self, X: Float[np.ndarray, "m d"]) -> Float[np.ndarray, " m"]:
+        """Return k(x, x), in the dtype of X, computed in float64."""
+        norms, _ = norms_and_directions(X)
+        recursion = self.recursion(common_norm(norms, X.dtype))
+        return self._of_pairs(recursion, GaussianPair(norms, norms, np.ones(len(X)), np.zeros(len(X)))).astype(X.dtype)
+
+    def _of_pairs(self, recursion: Recursion, pair: GaussianPair) -> Float[np.ndarray, " k"]:
+        """Return k of pairs whose angles are known exactly, in float64, [k]."""
+        if not recursion.is_traced:
+            return on_host(recursion, pair)
+        n = len(np.asarray(pair.rho))
+        parts = []
+        with jax.enable_x64(True):
+            for start in range(0, n, CHUNK):
+                piece = GaussianPair(*(_padded(np.asarray(part[start : start + CHUNK])) for part in pair))
+                parts.append(np.asarray(_evaluated(recursion, piece))[: n - start])
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    def of_near_pairs(
+        self, recursion: Recursion, x: Float[np.ndarray, "k d"], z: Float[np.ndarray, "k d"]
+    ) -> Float[np.ndarray, " k"]:
+        """Return k(x_i, z_i) in float64 from the half-chords of the points themselves."""
+        chords = []
+        with jax.enable_x64(True):
+            for start in range(0, len(x), CHUNK):
+                ends = (_padded(part[start : start + CHUNK].astype(np.float64)) for part in (x, z))
+                chords.append([np.asarray(part)[: len(x) - start] for part in _chords(*ends)])
+        pair = GaussianPair(*(np.concatenate(part) for part in zip(*chords, strict=True)))
+        return self._of_pairs(recursion, pair)
+
+    def tiling(self, X: Float[np.ndarray, "m d"], Z: Float[np.ndarray, "n d"] | None) -> Tiling:
+        """Return tiles by one product each, near pairs computed again."""
+        norms = np.concatenate([norms_and_directions(part)[0] for part in (X, Z) if part is not None])
+        recursion = self.recursion(common_norm(norms, X.dtype))
+        dtype = np.dtype(np.float64) if recursion.is_double else X.dtype
+
+        def prepare(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            norms, directions = norms_and_directions(points)
+            return directions.astype(dtype), norms.astype(dtype)
+
+        def compute(x: Any, z: Any, on_diagonal: bool) -> Any:
+            with jax.enable_x64(dtype == np.float64):
+                if recursion.is_traced:
+                    return _tile(recursion, x, z, on_diagonal)
+                return _correlations(x, z, on_diagonal), x, z
+
+        def finish(started: Any, x: np.ndarray, z: np.ndarray, on_diagonal: bool) -> np.ndarray:
+            if recursion.is_traced:
+                values, nearest = np.asarray(started[0]), float(started[1])
+            else:
+                (rho, nearest), (_, r), (_, t) = started
+                rho = np.asarray(rho)
+                parts = np.broadcast_arrays(r[:, None], t[None, :], rho, np.sqrt(1 - rho * rho))
+                flat = on_host(recursion, GaussianPair(*(part.reshape(-1) for part in parts)))
+                values = flat.reshape(rho.shape)
+            values = values.astype(X.dtype)
+            if nearest > 1 - NEAR:
+                with jax.enable_x64(dtype == np.float64):
+                    rho = np.abs(np.asarray(_correlations(prepare(x), prepare(z), on_diagonal)[0]))
+                i, j = np.nonzero(np.triu(rho > 1 - NEAR, 1) if on_diagonal else rho > 1 - NEAR)
+                values[i, j] = self.of_near_pairs(recursion, x[i], z[j])
+            return values
+
+        return Tiling(X, Z, prepare=prepare, compute=compute, finish=finish, diagonal=self.diagonal)
+
+
+def on_host(recursion: Recursion, pair: GaussianPair) -> Float[np.ndarray, " k"]:
+    """Return the kernel of pairs [k] where the recursion cannot be traced."""
+    with jax.enable_x64(True):
+        return np.asarray(recursion(pair), np.float64)
+
+
+def common_norm(norms: Float[np.ndarray, " m"], dtype: Any) -> float | None:
+    """Return the norm that all points have up to rounding, exactly 1 if it is that, or None."""
+    top = float(norms.max(initial=0))
+    spread = ALIKE[str(np.dtype(dtype))]
+    if top == 0 or top - float(norms.min()) > spread * top:
+        return None
+    middle = float(np.median(norms))
+    return 1.0 if abs(middle - 1) <= spread else middle
+
+
+def _padded(part: np.ndarray) -> np.ndarray:
+    return np.concatenate([part, np.repeat(part[-1:], CHUNK - len(part), axis=0)])
+
+
+_chords = jax.jit(jax.vmap(unit_chords))
+
+
+@jax.jit
+def _evaluated(recursion: Recursion, pair: GaussianPair) -> Array:
+    return recursion(pair)
+
+
+def _product(x: tuple[Array, Array], z: tuple[Array, Array], on_diagonal: bool) -> tuple[Array, Array]:
+    """Return the correlations, and the largest size of one off the diagonal of the sample."""
+    rho = jnp.clip(x[0] @ z[0].T, -1, 1)
+    size = jnp.abs(rho)
+    if on_diagonal:
+        index = jnp.arange(rho.shape[0])
+        size = jnp.where(index[:, None] == index[None, :], 0, size)
+    return rho, jnp.max(size)
+
+
+@eqx.filter_jit
+def _correlations(x: Any, z: Any, on_diagonal: bool) -> tuple[Array, Array]:
+    return _product(x, z, on_diagonal)
+
+
+@eqx.filter_jit
+def _tile(recursion: Recursion, x: Any, z: Any, on_diagonal: bool) -> tuple[Array, Array]:
+    rho, nearest = _product(x, z, on_diagonal)
+    return recursion(GaussianPair(x[1][:, None], z[1][None, :], rho, sine_of(rho))), nearest
+
+
+def tangent(activation: str | Activation, *, B: float = math.inf, part: Part = "both") -> AngularKernel:
+    """Return the expected tangent kernel of a depth-two network, ``tk = tk^h + tk^o``, or one part of it.
+
+    Parameters
+    ----------
+    activation
+        Decent or not.
+    B
+        Size of the output weights at the start; ``tk^o = dual(sigma)/B^2`` is 0 at infinity.
+    part
+        "both", "hidden" for tk^h, "output" for tk^o.
+
+    Raises
+    ------
+    InputError
+        If the activation or the part is unknown, or B is not positive.
+    HypothesisError
+        If the hidden part is meant and sigma jumps: it does not exist.
+
+    References
+    ----------
+    Daniely (2020), Equation (1).
+    """
+    found = _checked(activation, 2, part)
+    if not B > 0:
+        message = f"output_scale={B:g} must be positive; give a number above 0, or inf"
+        raise InputError(message)
+    if part == "both" and math.isinf(B):
+        part = "hidden"
+    return AngularKernel(found, 2, part, (1.0, 0.0), (1.0, 1 / B / B, 0.0))
+
+
+def deep_tangent(
+    activation: str | Activation,
+    depth: int,
+    *,
+    weight_variance: float = 1.0,
+    bias_variance: float = 0.0,
+    part: Part = "both",
+) -> AngularKernel:
+    """Return the tangent kernel T^depth of a fully connected network, or one part of it.
+
+    Parameters
+    ----------
+    activation
+        Decent or not, the same in all hidden layers.
+    depth
+        Layers of weights, at least 2; depth 2 has one hidden layer.
+    weight_variance, bias_variance
+        w^2 and c^2 of every layer after the first.
+    part
+        "output" for K^depth, the NNGP kernel; "hidden" for T^depth - K^depth.
+
+    Raises
+    ------
+    InputError
+        If the activation or the part is unknown, the depth is below 2, w^2 is not positive, or c^2 is negative.
+    HypothesisError
+        If more than the output part is meant and sigma jumps: it does not exist.
+    """
+    found = _checked(activation, depth, part)
+    if not (0 < weight_variance < math.inf and 0 <= bias_variance < math.inf):
+        message = (
+            f"weight_variance={weight_variance:g}, bias_variance={bias_variance:g}: the first must be positive and "
+            f"the second not negative, both finite"
+        )
+        raise InputError(message)
+    w2, c2 = float(weight_variance), float(bias_variance)
+    return AngularKernel(found, depth, part, (w2, c2), (w2, w2, c2))
+
+
+def nngp(
+    activation: str | Activation, depth: int, *, weight_variance: float = 1.0, bias_variance: float = 0.0
+) -> AngularKernel:
+    """Return K^depth, the kernel of the network's outputs at random weights in the limit of infinite width.
+
+    Raises
+    ------
+    InputError
+        As `deep_tangent`.
+    """
+    return deep_tangent(activation, depth, weight_variance=weight_variance, bias_variance=bias_variance, part="output")
+
+
+def _checked(activation: str | Activation, depth: int, part: str) -> Activation:
+    found = activations.get(activation)
+    check_part(part)
+    if isinstance(depth, bool) or not isinstance(depth, (int, np.integer)) or depth < 2:
+        message = f"depth={depth!r} must be a whole number of at least 2: the layers of weights; depth=2 has one hidden"
+        raise InputError(message)
+    if part != "output":
+        duals.dual_prime(found)  # refuses an activation that jumps
+    return found
+
+
+def check_part(part: str) -> None:
+    """Raise unless part is "both", "hidden" or "output".
+
+    Raises
+    ------
+    InputError
+        If it is none of them.
+    """
+    if part not in PARTS:
+        message = f"part={part!r} is unknown; known: {', '.join(PARTS)}"
+        raise InputError(message)

@@ -1,0 +1,240 @@
+"""Kernel matrices: into memory, in blocks of rows, or as a product that is never stored (section 2.4).
+
+A kernel says what it is for one pair of points, `Kernel.of_points`.  Kernels that can do better than one pair at a
+time override `Kernel.tiling`; everything here goes through the tiles that it returns (`tightwidth.kernel_tiles`).
+"""
+
+from collections.abc import Generator, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from tightwidth.contradictions import check_table
+from tightwidth.errors import DataError, InputError
+from tightwidth.kernel_tiles import TILE, Kernel, Tiling
+from tightwidth.memory import check_fits
+from tightwidth.precision import in_precision_of
+
+__all__ = [
+    "Kernel",
+    "Progress",
+    "Tiling",
+    "checked_points",
+    "diagonal",
+    "finished",
+    "gram",
+    "gram_blocks",
+    "gram_product",
+    "gram_steps",
+    "product_steps",
+]
+
+
+class Progress(NamedTuple):
+    """Say how many of the tiles are done."""
+
+    done: int
+    total: int
+
+
+def checked_points(X: Any, Z: Any = None) -> tuple[Float[np.ndarray, "m d"], Float[np.ndarray, "n d"] | None]:
+    """Return X and Z as tables of finite numbers of one dtype and one number of columns.
+
+    Raises
+    ------
+    DataError
+        If one is no such table, or their columns differ.
+    """
+    X = check_table(X)
+    if Z is None:
+        return X, None
+    Z = check_table(Z)
+    if X.shape[1] != Z.shape[1]:
+        message = f"X has {X.shape[1]} columns and Z has {Z.shape[1]}; a kernel needs the same features in both"
+        raise DataError(message)
+    dtype = np.promote_types(X.dtype, Z.dtype)
+    return X.astype(dtype, copy=False), Z.astype(dtype, copy=False)
+
+
+def gram_steps(kernel: Kernel, X: Any, Z: Any = None) -> Generator[Progress, None, Float[np.ndarray, "m n"]]:
+    """Compute a kernel matrix in memory, yielding after every tile; the matrix is the generator's return value.
+
+    Raises
+    ------
+    DataError
+        If X or Z is no table of finite numbers, or their columns differ.
+    MemoryEstimateError
+        If the matrix would not fit in memory.
+    """
+    X, Z = checked_points(X, Z)
+    shape = (len(X), len(X if Z is None else Z))
+    check_fits(
+        float(shape[0]) * shape[1] * X.dtype.itemsize + 2.0 * X.nbytes,
+        f"a kernel matrix of {shape[0]} x {shape[1]} {X.dtype} entries",
+        "take it in blocks (gram_blocks), on disk (data.save_gram) or as a product (gram_product)",
+    )
+    tiling = kernel.tiling(X, Z)
+    rows, columns = tiling.cuts(0), tiling.cuts(1)
+    out = np.empty(shape, X.dtype)
+    for done, (i, j, tile) in enumerate(tiling.tiles(), start=1):
+        out[rows[i], columns[j]] = tile
+        if tiling.is_symmetric and i != j:
+            out[rows[j], columns[i]] = tile.T
+        yield Progress(done, tiling.n_tiles())
+    return out
+
+
+def gram(kernel: Kernel, X: Any, Z: Any = None) -> Float[np.ndarray, "m n"]:
+    """Return the kernel matrix ``K[i, j] = k(x_i, z_j)``.
+
+    Parameters
+    ----------
+    kernel
+        The kernel.
+    X, Z
+        Points, [m, d] and [n, d]; float64 unless both are float32.  Without Z the matrix is K(X, X), symmetric to the
+        bit.
+
+    Returns
+    -------
+    ndarray
+        [m, n], in the dtype of the points.
+
+    Raises
+    ------
+    DataError
+        If X or Z is no table of finite numbers, or their columns differ.
+    MemoryEstimateError
+        If the matrix would not fit in memory.
+
+    Notes
+    -----
+    K(X, X) costs half the products of K(X, Z).
+    """
+    return finished(gram_steps(kernel, X, Z))
+
+
+def gram_blocks(
+    kernel: Kernel, X: Any, Z: Any = None, *, block_rows: int | None = None, first_row: int = 0
+) -> Iterator[tuple[slice, Float[np.ndarray, "rows n"]]]:
+    """Yield the kernel matrix in blocks of rows: (which rows, block).
+
+    The bits are those of `gram`, whatever the size of the blocks.
+
+    Parameters
+    ----------
+    kernel, X, Z
+        As for `gram`.
+    block_rows
+        Rows in a block, 512 if None; the last block may have fewer.
+    first_row
+        Where to begin, to go on after a stop.
+
+    Raises
+    ------
+    DataError
+        If X or Z is no table of finite numbers, or their columns differ.
+    InputError
+        If block_rows is below 1, or first_row is negative.
+
+    Notes
+    -----
+    Needs memory for a block and for 512 rows.  Of K(X, X) both halves are computed: twice the cost of `gram`.
+    """
+    X, Z = checked_points(X, Z)
+    size = TILE if block_rows is None else block_rows
+    if size < 1 or first_row < 0:
+        message = f"block_rows={block_rows}, first_row={first_row}: blocks need at least 1 row and begin at 0 or later"
+        raise InputError(message)
+    return _blocks(kernel.tiling(X, Z), size, first_row)
+
+
+def _blocks(tiling: Tiling, size: int, first_row: int) -> Iterator[tuple[slice, np.ndarray]]:
+    m, n = tiling.shape
+    columns = tiling.cuts(1)
+    strip, at = np.empty((0, n), tiling.X.dtype), -1
+    for start in range(first_row, m, size):
+        block = np.empty((min(size, m - start), n), tiling.X.dtype)
+        filled = 0
+        while filled < len(block):
+            index, inside = divmod(start + filled, TILE)
+            if index != at:
+                rows = tiling.cuts(0)[index]
+                strip, at = np.empty((rows.stop - rows.start, n), tiling.X.dtype), index
+                for j, column in enumerate(columns):
+                    strip[:, column] = tiling.tile(index, j)
+            take = min(len(strip) - inside, len(block) - filled)
+            block[filled : filled + take] = strip[inside : inside + take]
+            filled += take
+        yield slice(start, start + len(block)), block
+
+
+def product_steps(kernel: Kernel, V: Any, X: Any, Z: Any = None) -> Generator[Progress, None, Float[np.ndarray, "..."]]:
+    """Compute ``K V`` without storing K, yielding after every tile; the product is the return value.
+
+    Raises
+    ------
+    DataError
+        If X, Z or V is no table of finite numbers, or sizes do not fit.
+    """
+    X, Z = checked_points(X, Z)
+    V = np.asarray(V, np.float64)
+    n = len(X if Z is None else Z)
+    if V.ndim not in (1, 2) or len(V) != n or not np.isfinite(V).all():
+        message = f"V has shape {V.shape}; needed are finite numbers [{n}] or [{n}, k], one row for each column of K"
+        raise DataError(message)
+    tiling = kernel.tiling(X, Z)
+    rows, columns = tiling.cuts(0), tiling.cuts(1)
+    out = np.zeros((len(X), *V.shape[1:]))
+    for done, (i, j, tile) in enumerate(tiling.tiles(), start=1):
+        wide = tile.astype(np.float64, copy=False)
+        out[rows[i]] += wide @ V[columns[j]]
+        if tiling.is_symmetric and i != j:
+            out[rows[j]] += wide.T @ V[columns[i]]
+        yield Progress(done, tiling.n_tiles())
+    return out
+
+
+def gram_product(kernel: Kernel, V: Any, X: Any, Z: Any = None) -> Float[np.ndarray, "..."]:
+    """Return ``K V`` in float64, K = k(X, Z) or k(X, X), without storing K.
+
+    Parameters
+    ----------
+    kernel, X, Z
+        As for `gram`.
+    V
+        [n] or [n, k].
+
+    Raises
+    ------
+    DataError
+        If X, Z or V is no table of finite numbers, or sizes do not fit.
+
+    Notes
+    -----
+    The entries of K have the precision of the points; sums are float64.
+    """
+    return finished(product_steps(kernel, V, X, Z))
+
+
+def diagonal(kernel: Kernel, X: Any) -> Float[np.ndarray, " m"]:
+    """Return ``k(x_i, x_i)`` without the matrix.
+
+    Raises
+    ------
+    DataError
+        If X is no table of finite numbers.
+    """
+    points, _ = checked_points(X)
+    with in_precision_of(points):
+        return np.asarray(kernel.diagonal(points))
+
+
+def finished(steps: Generator[Any, None, Any]) -> Any:
+    """Run a generator to its end and return what it returns."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            return stop.value
