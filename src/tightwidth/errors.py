@@ -15,3 +15,7 @@ class HypothesisError(InputError):
 
 class MemoryEstimateError(InputError):
     """Refuse work that would need more memory than the machine has, before taking any."""
+
+
+class ConditioningError(InputError):
+    """Refuse a linear system so nearly singular that its solution would be rounding noise."""
