@@ -121,12 +121,21 @@ def angle_table(
 
     The degree is doubled from the one given until the last quarter of the coefficients is rounding.
     """
+    values, error = np.empty(0), 0.0
     while True:
-        theta = np.pi * (1 - np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))) / 2
-        values, error = exact(np.cos(theta), np.sin(theta))
-        # the nodes are the zeros of the Chebyshev polynomial of degree + 1, in descending order of x = 1 - 2 theta/pi
-        coefficients = np.asarray(dct(values, type=2)) / (degree + 1)
-        coefficients[0] /= 2
+        # the extrema of the Chebyshev polynomial, x = 1 - 2 theta/pi from 1 down to -1: every second one is known
+        known = len(values) > 0
+        new = np.arange(1, degree, 2) if known else np.arange(degree + 1)
+        theta = np.pi * (1 - np.cos(np.pi * new / degree)) / 2
+        found, its_error = exact(np.cos(theta), np.sin(theta))
+        error = max(error, its_error)
+        if known:
+            values, before = np.empty(degree + 1), values
+            values[::2], values[1::2] = before, found
+        else:
+            values = found
+        coefficients = np.asarray(dct(values, type=1)) / degree
+        coefficients[[0, -1]] /= 2
         last = float(np.abs(coefficients[-(degree // 4) :]).max())
         scale = max(abs(top), float(np.abs(values).max()))
         if last <= SMALL * scale or degree >= MOST_DEGREE:

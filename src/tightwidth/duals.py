@@ -262,7 +262,7 @@ def check_correlations(rho: Float[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
         worst = rho.reshape(-1)[int(np.argmax(np.abs(rho)))]
         message = f"rho={worst:.6g} is no correlation; needed are values in [-1, 1]: divide inner products by the norms"
         raise InputError(message)
-    return np.clip(rho, -1, 1)
+    return np.asarray(np.clip(rho, -1, 1))
 
 
 @functools.lru_cache(maxsize=512)

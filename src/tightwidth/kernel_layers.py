@@ -164,10 +164,9 @@ def layer_of(activation: Activation, std: float | None, *, slope: bool) -> Layer
     if std is None:
         return HostLayer(activation, slope=slope)
     table, table_prime = sigma.table(std), sigma_prime.table(std) if slope else None
-    with jax.enable_x64(True):
-        ends = np.asarray(jax.jit(lambda rho: table(rho, 0 * rho))(np.array([1.0, -1.0])))
     is_double = table.is_double or (table_prime is not None and table_prime.is_double)
-    is_odd = bool(abs(ends.sum()) <= 1e-13 * abs(ends[0]))
+    # odd about theta = pi/2: no even Chebyshev polynomial
+    is_odd = isinstance(table, AngleDual) and float(np.abs(table.coefficients[::2]).max()) <= 1e-13 * float(table.top)
     return TableLayer(table, table_prime, std * std, is_odd, is_double=is_double)
 
 
