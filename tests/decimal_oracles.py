@@ -107,10 +107,14 @@ def near_pairs(rng: np.random.Generator, d: int, distances: Sequence[float]) -> 
 
 
 def difficult_points(rng: np.random.Generator, n: int, d: int, dtype: type, *, n_centres: int = 6) -> np.ndarray:
-    """Return clusters on the sphere, 1e-7 to 1e-3 wide, with duplicates and antipodes of their points, [n, d]."""
+    """Return clusters on the sphere with duplicates and antipodes of their points, [n, d].
+
+    They are 1e-3 wide down to what the dtype can tell apart: 1e-7, or 1e-10 where a correlation could not.
+    """
+    least = -7 if dtype is np.float32 else -10
     centres = rng.standard_normal((n_centres, d))
     X = centres[rng.integers(n_centres, size=n)]
-    spread = 10 ** rng.uniform(-7, -3, size=(n, 1))
+    spread = 10 ** rng.uniform(least, -3, size=(n, 1))
     X = X / np.linalg.norm(X, axis=1, keepdims=True) + spread * rng.standard_normal((n, d))
     X = (X / np.linalg.norm(X, axis=1, keepdims=True)).astype(dtype)
     eighth = n // 8

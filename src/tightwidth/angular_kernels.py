@@ -27,6 +27,7 @@ from tightwidth.angles import GaussianPair, sine_of, unit_chords
 from tightwidth.errors import InputError
 from tightwidth.kernel_layers import Layer, Recursion, common_std, layer_of
 from tightwidth.kernel_tiles import Kernel, Tiling
+from tightwidth.precision import is_concrete
 from tightwidth.sphere import norms_and_directions
 
 Part = Literal["both", "hidden", "output"]
@@ -50,11 +51,23 @@ class AngularKernel(Kernel):
     last: tuple[Any, Any, Any]
 
     def of_points(self, x: Float[Array, " d"], z: Float[Array, " d"]) -> Float[Array, ""]:
-        """Return k(x, z); traced where sigma has a closed form, else for concrete points."""
+        """Return k(x, z); traced where sigma has a closed form, else for concrete points.
+
+        Raises
+        ------
+        InputError
+            If the points are traced and sigma has no closed form.
+        """
         pair = GaussianPair(*unit_chords(x, z))
         recursion = self.recursion(None)
         if recursion.is_traced:
             return recursion(pair)
+        if not is_concrete(pair.rho):
+            message = (
+                f"the kernel of {self.activation.name!r} is integrated by quadrature and cannot be traced for points "
+                f"of any norm; call it with concrete points, use kernels.gram, or trace duals.dual on the sphere"
+            )
+            raise InputError(message)
         return jnp.asarray(on_host(recursion, GaussianPair(*(np.asarray(part).reshape(1) for part in pair)))[0])
 
     def recursion(self, common: float | None) -> Recursion:
@@ -118,10 +131,12 @@ class AngularKernel(Kernel):
                 values, nearest = np.asarray(started[0]), float(started[1])
             else:
                 (rho, nearest), (_, r), (_, t) = started
-                rho = np.asarray(rho)
+                rho, nearest = np.asarray(rho), float(nearest)
+                wanted = np.abs(rho) <= 1 - NEAR  # the others follow below
+                wanted = np.triu(wanted, 1) if on_diagonal else wanted
                 parts = np.broadcast_arrays(r[:, None], t[None, :], rho, np.sqrt(1 - rho * rho))
-                flat = on_host(recursion, GaussianPair(*(part.reshape(-1) for part in parts)))
-                values = flat.reshape(rho.shape)
+                values = np.zeros(rho.shape)
+                values[wanted] = on_host(recursion, GaussianPair(*(part[wanted] for part in parts)))
             values = values.astype(X.dtype)
             if nearest > 1 - NEAR:
                 with jax.enable_x64(dtype == np.float64):
@@ -135,6 +150,8 @@ class AngularKernel(Kernel):
 
 def on_host(recursion: Recursion, pair: GaussianPair) -> Float[np.ndarray, " k"]:
     """Return the kernel of pairs [k] where the recursion cannot be traced."""
+    if len(np.asarray(pair.rho)) == 0:
+        return np.zeros(0)
     with jax.enable_x64(True):
         return np.asarray(recursion(pair), np.float64)
 

@@ -25,6 +25,7 @@ from tightwidth.dual_general import general_means
 from tightwidth.dual_quadrature import Integrand, evaluator, hermite_expansion
 from tightwidth.dual_tables import TableDual, quadrature_table
 from tightwidth.errors import HypothesisError, InputError
+from tightwidth.precision import is_concrete
 
 EPS = float(np.finfo(np.float64).eps)
 BEYOND = {"float32": 1e-5, "float64": 1e-12}  # how far rounding may carry a correlation beyond 1
@@ -128,7 +129,7 @@ class Dual:
             If the second moment of f is infinite.
         """
         if isinstance(rho, jax.Array):
-            if not isinstance(rho, jax.core.Tracer):
+            if is_concrete(rho):
                 check_correlations(np.asarray(rho))
             return _traced(self, rho)
         given = np.asarray(rho)

@@ -77,3 +77,12 @@ def float_array(values: Any, dtype: np.dtype[Any] | type | None = None) -> np.nd
     if dtype is None:
         dtype = array.dtype if array.dtype in FLOAT_DTYPES else np.dtype(np.float64)
     return np.ascontiguousarray(array, dtype=dtype)
+
+
+def is_concrete(value: Any) -> bool:
+    """Return whether a value is a number or an array, and not a stand-in for one inside a traced function."""
+    try:
+        np.asarray(value)
+    except jax.errors.TracerArrayConversionError:
+        return False
+    return True
