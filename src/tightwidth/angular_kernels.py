@@ -59,7 +59,7 @@ class AngularKernel(Kernel):
             If the points are traced and sigma has no closed form.
         """
         pair = GaussianPair(*unit_chords(x, z))
-        recursion = self.recursion(None)
+        recursion = self.recursion(None).for_near_pairs()
         if recursion.is_traced:
             return recursion(pair)
         if not is_concrete(pair.rho):
@@ -82,12 +82,16 @@ class AngularKernel(Kernel):
 
     def diagonal(self, X: Float[np.ndarray, "m d"]) -> Float[np.ndarray, " m"]:
         """Return k(x, x), in the dtype of X, computed in float64."""
+        return self._diagonal(self.recursion(common_norm(norms_and_directions(X)[0], X.dtype)), X)
+
+    def _diagonal(self, recursion: Recursion, X: Float[np.ndarray, "m d"]) -> Float[np.ndarray, " m"]:
         norms, _ = norms_and_directions(X)
-        recursion = self.recursion(common_norm(norms, X.dtype))
-        return self._of_pairs(recursion, GaussianPair(norms, norms, np.ones(len(X)), np.zeros(len(X)))).astype(X.dtype)
+        same = GaussianPair(norms, norms, (norms > 0).astype(np.float64), (norms == 0).astype(np.float64))
+        return self._of_pairs(recursion, same).astype(X.dtype)
 
     def _of_pairs(self, recursion: Recursion, pair: GaussianPair) -> Float[np.ndarray, " k"]:
         """Return k of pairs whose angles are known exactly, in float64, [k]."""
+        recursion = recursion.for_near_pairs()
         if not recursion.is_traced:
             return on_host(recursion, pair)
         n = len(np.asarray(pair.rho))
@@ -145,7 +149,14 @@ class AngularKernel(Kernel):
                 values[i, j] = self.of_near_pairs(recursion, x[i], z[j])
             return values
 
-        return Tiling(X, Z, prepare=prepare, compute=compute, finish=finish, diagonal=self.diagonal)
+        return Tiling(
+            X,
+            Z,
+            prepare=prepare,
+            compute=compute,
+            finish=finish,
+            diagonal=lambda points: self._diagonal(recursion, points),
+        )
 
 
 def on_host(recursion: Recursion, pair: GaussianPair) -> Float[np.ndarray, " k"]:

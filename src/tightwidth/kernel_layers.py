@@ -40,8 +40,11 @@ class Layer(Protocol):
         """Return ``E sigma'(u) sigma'(v)``."""
         ...
 
-    def versines(self, pair: GaussianPair, value: Any) -> tuple[Any, Any]:
-        """Return 1 - rho' and 1 + rho' of the correlation rho' of sigma(u) and sigma(v)."""
+    def versines(self, pair: GaussianPair, value: Any, *, is_near: bool) -> tuple[Any, Any]:
+        """Return 1 - rho' and 1 + rho' of the correlation rho' of sigma(u) and sigma(v).
+
+        ``is_near`` says that angles may be almost 0 or almost pi.
+        """
         ...
 
 
@@ -73,7 +76,7 @@ class ClosedLayer(eqx.Module):
         """Return ``E sigma'(u) sigma'(v)``; 0 stands in where it is not needed."""
         return jnp.zeros_like(pair.rho) if self.sigma_prime is None else self.sigma_prime(pair)
 
-    def versines(self, pair: GaussianPair, value: Array) -> tuple[Array, Array]:
+    def versines(self, pair: GaussianPair, value: Array, *, is_near: bool) -> tuple[Array, Array]:
         """Return 1 - rho' and 1 + rho', exact for homogeneous sigma."""
         if self.versine is None:
             return _plain_versines(self, pair, value)
@@ -103,10 +106,10 @@ class TableLayer(eqx.Module):
         """Return ``E sigma'(u) sigma'(v)``; 0 stands in where it is not needed."""
         return jnp.zeros_like(pair.rho) if self.sigma_prime is None else self.sigma_prime(pair.rho, pair.sine)
 
-    def versines(self, pair: GaussianPair, value: Array) -> tuple[Array, Array]:
+    def versines(self, pair: GaussianPair, value: Array, *, is_near: bool) -> tuple[Array, Array]:
         """Return 1 - rho' and 1 + rho', near 0 by integrating the dual of sigma' from there."""
         small, large = _plain_versines(self, pair, value)
-        if not isinstance(self.sigma_prime, AngleDual):
+        if not (is_near and isinstance(self.sigma_prime, AngleDual)):
             return small, large
         unit = self.input_variance / self.sigma.top
         small = jnp.where(pair.rho > 0.5, unit * self.sigma_prime.drop(angle(pair.rho, pair.sine)), small)
@@ -143,7 +146,7 @@ class HostLayer:
         """Return ``E sigma'(u) sigma'(v)``; 0 stands in where it is not needed."""
         return np.zeros(np.shape(pair.rho)) if self.sigma_prime is None else self._means(self.sigma_prime, pair)
 
-    def versines(self, pair: GaussianPair, value: Any) -> tuple[Any, Any]:
+    def versines(self, pair: GaussianPair, value: Any, *, is_near: bool) -> tuple[Any, Any]:
         """Return 1 - rho' and 1 + rho'."""
         return _plain_versines(self, pair, value)
 
@@ -177,6 +180,11 @@ class Recursion(eqx.Module):
     weights: tuple[Any, Any]
     last: tuple[Any, Any, Any]
     part: Literal["both", "hidden", "output"] = eqx.field(static=True)
+    is_near: bool = eqx.field(static=True, default=False)
+
+    def for_near_pairs(self) -> "Recursion":
+        """Return the recursion for pairs whose angles may be almost 0 or almost pi, which can cost more."""
+        return Recursion(self.layers, self.weights, self.last, self.part, is_near=True)
 
     @property
     def is_traced(self) -> bool:
@@ -210,7 +218,7 @@ class Recursion(eqx.Module):
         ``(1 - rho') sqrt(a'b') = c^2 (sqrt a - sqrt b)^2 / (sqrt(a'b') + sqrt(ab) + c^2) + sqrt(ab) (1 - rho)``.
         """
         w2, c2 = self.weights
-        small, large = layer.versines(pair, value)
+        small, large = layer.versines(pair, value, is_near=self.is_near)
         a, b = w2 * layer.variance(pair.std_u), w2 * layer.variance(pair.std_v)
         scale = jnp.sqrt(a) * jnp.sqrt(b)
         std_u, std_v = jnp.sqrt(a + c2), jnp.sqrt(b + c2)

@@ -1,7 +1,8 @@
 """What a kernel is, and how its matrix is cut into tiles (section 2.4).
 
 The sample is cut into tiles of 512 points from its first row on, padded with zeros, whatever blocks are asked for: so
-one shape compiles, and the bits of an entry depend on nothing but the sample.  Where K(X, X) is meant, tiles below
+few shapes compile, and the bits of an entry depend on nothing but the sample.  A sample of fewer points is one tile,
+padded to 64, 128 or 256.  Where K(X, X) is meant, tiles below
 the diagonal are transposes of those above, and the matrix is symmetric by construction.
 """
 
@@ -20,17 +21,28 @@ from jaxtyping import Array, Float
 from tightwidth.memory import fits
 from tightwidth.precision import in_precision_of
 
-TILE = 512
+TILE, SMALLEST_TILE = 512, 64
 PENDING = 3  # tiles computed ahead of the one that is copied
 KEPT_SHARE = 0.25  # of the machine's memory, for what is kept of the points
 Rows = Any  # what a kernel keeps of a tile of points: a tree of arrays with the tile in front
 
 
+def tile_size(n: int) -> int:
+    """Return how many points a tile has, padding included: 512, or fewer for a small sample.
+
+    Examples
+    --------
+    >>> [tile_size(n) for n in (1, 65, 512, 10_000)]
+    [64, 128, 512, 512]
+    """
+    return min(TILE, max(SMALLEST_TILE, 1 << max(0, n - 1).bit_length()))
+
+
 class Tiling:
     """Compute the tiles of one kernel matrix.
 
-    ``compute(x, z, on_diagonal)`` returns a tile [512, 512], perhaps still being computed, of what ``prepare`` made
-    of two tiles of points [512, d]; ``finish(tile, x points, z points, on_diagonal)`` turns it into a NumPy array.
+    ``compute(x, z, on_diagonal)`` returns a tile, perhaps still being computed, of what ``prepare`` made of two tiles
+    of points; ``finish(tile, x points, z points, on_diagonal)`` turns it into a NumPy array.
     """
 
     def __init__(
@@ -45,6 +57,7 @@ class Tiling:
     ) -> None:
         """Hold the points and how their tiles come about; nothing is computed yet."""
         self.X, self.Z = X, X if Z is None else Z
+        self.sizes = (tile_size(len(self.X)), tile_size(len(self.Z)))
         self.is_symmetric = Z is None
         self._prepare, self._compute, self._finish, self._diagonal = prepare, compute, finish, diagonal
         self._rows: dict[tuple[bool, int], Rows] = {}
@@ -56,12 +69,13 @@ class Tiling:
 
     def cuts(self, axis: int) -> list[slice]:
         """Return the tiles of one axis as slices of the points."""
-        n = self.shape[axis]
-        return [slice(start, min(n, start + TILE)) for start in range(0, n, TILE)]
+        n, size = self.shape[axis], self.sizes[axis]
+        return [slice(start, min(n, start + size)) for start in range(0, n, size)]
 
     def _points(self, axis: int, index: int) -> np.ndarray:
-        points = (self.X, self.Z)[axis][index * TILE : (index + 1) * TILE]
-        return points if len(points) == TILE else np.pad(points, ((0, TILE - len(points)), (0, 0)))
+        size = self.sizes[axis]
+        points = (self.X, self.Z)[axis][index * size : (index + 1) * size]
+        return points if len(points) == size else np.pad(points, ((0, size - len(points)), (0, 0)))
 
     def _prepared(self, axis: int, index: int) -> Rows:
         which = (bool(axis) and not self.is_symmetric, index)
@@ -91,7 +105,7 @@ class Tiling:
             if on_diagonal:
                 upper = np.triu(tile, 1)
                 tile = upper + upper.T
-                np.fill_diagonal(tile, self._diagonal(x)[: len(tile)])
+                np.fill_diagonal(tile, self._diagonal(x[: len(tile)]))
         return tile
 
     def tile(self, i: int, j: int) -> Float[np.ndarray, "rows columns"]:

@@ -158,7 +158,7 @@ def _blocks(tiling: Tiling, size: int, first_row: int) -> Iterator[tuple[slice, 
         block = np.empty((min(size, m - start), n), tiling.X.dtype)
         filled = 0
         while filled < len(block):
-            index, inside = divmod(start + filled, TILE)
+            index, inside = divmod(start + filled, tiling.sizes[0])
             if index != at:
                 rows = tiling.cuts(0)[index]
                 strip, at = np.empty((rows.stop - rows.start, n), tiling.X.dtype), index
