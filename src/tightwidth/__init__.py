@@ -20,14 +20,18 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time names are import
         memorization,
         network,
         planning,
+        polynomials,
+        random_features,
         sampling,
         spectrum,
         sphere,
+        spherical_harmonics,
         tangent_kernel,
         theorems,
     )
     from tightwidth.activations import Activation
     from tightwidth.errors import DataError, HypothesisError, InputError
+    from tightwidth.estimators import NTKClassifier, NTKKernel, NTKRegressor
     from tightwidth.losses import Loss
     from tightwidth.memorization import memorize
     from tightwidth.memorization_result import MemorizeResult
@@ -51,8 +55,11 @@ _MODULES = (
     "memorization",
     "network",
     "planning",
+    "polynomials",
+    "random_features",
     "sampling",
     "spectrum",
+    "spherical_harmonics",
     "sphere",
     "tangent_kernel",
     "theorems",
@@ -64,6 +71,9 @@ _NAMES = {
     "InputError": "errors",
     "Loss": "losses",
     "MemorizeResult": "memorization_result",
+    "NTKClassifier": "estimators",
+    "NTKKernel": "estimators",
+    "NTKRegressor": "estimators",
     "empirical_ntk": "tangent_kernel",
     "memorize": "memorization",
     "ntk": "tangent_kernel",
@@ -76,6 +86,9 @@ __all__ = [
     "InputError",
     "Loss",
     "MemorizeResult",
+    "NTKClassifier",
+    "NTKKernel",
+    "NTKRegressor",
     "__version__",
     "activations",
     "algorithm1",
@@ -95,9 +108,12 @@ __all__ = [
     "network",
     "ntk",
     "planning",
+    "polynomials",
+    "random_features",
     "sampling",
     "spectrum",
     "sphere",
+    "spherical_harmonics",
     "tangent_kernel",
     "theorems",
 ]

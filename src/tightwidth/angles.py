@@ -7,13 +7,12 @@ from the half-chords ``|x - z|/2`` and ``|x + z|/2`` of unit vectors where point
 they are not.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
-Real = Array | np.ndarray | float | np.floating
+Real = Any  # a number, or an array of JAX or NumPy: formulas are traced in one place and run on the host in another
 
 # (arcsin(s)/s - 1)/s^2 as a polynomial in 4 s^2 - 1, for s^2 <= 1/2: Chebyshev interpolation in extended precision
 ARCSINE = {

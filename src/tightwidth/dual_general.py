@@ -77,8 +77,10 @@ def _series(H: Array, rho: Array, at_u: Array, at_v: Array) -> Array:
 
 def _coefficients(f: Integrand, stds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the Hermite coefficients [n_stds, N] and second moments of ``f(std .)``; few if all tails are small."""
-    for N in (TERMS_KINKED,) if f.splits else TERMS_SMOOTH:
-        H, moments = hermite_expansion(f, stds, N, n_nodes=512)
+    first, *more = (TERMS_KINKED,) if f.splits else TERMS_SMOOTH
+    H, moments = hermite_expansion(f, stds, first, n_nodes=512)
+    for N in more:
         if (moments - np.sum(H * H, axis=1) <= 2 * TOLERANCE * moments).all():
             break
+        H, moments = hermite_expansion(f, stds, N, n_nodes=512)
     return H, moments

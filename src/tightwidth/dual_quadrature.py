@@ -232,8 +232,8 @@ def _in_chunks(
     f: Integrand, r: np.ndarray, t: np.ndarray, rho: np.ndarray, sine: np.ndarray, reach: float, n: int
 ) -> np.ndarray:
     rows = max(1, PAIR_NODES // _evaluations(f, n))
-    parts = [
-        _pair_means_with(f, *(a[s : s + rows, None, None] for a in (r, t, rho, sine)), reach, n)
-        for s in range(0, len(r), rows)
-    ]
+    parts = []
+    for start in range(0, len(r), rows):
+        chunk = [a[start : start + rows, None, None] for a in (r, t, rho, sine)]
+        parts.append(_pair_means_with(f, chunk[0], chunk[1], chunk[2], chunk[3], reach, n))
     return np.concatenate(parts)

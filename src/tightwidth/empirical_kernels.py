@@ -117,7 +117,7 @@ class EmpiricalTangent(Kernel):
             prepare=prepare,
             compute=compute,
             # added here: a fused multiply-add would round the sum of the parts otherwise than the parts
-            finish=lambda parts, *_: sum(np.asarray(part) for part in parts),
+            finish=lambda parts, *_: np.add.reduce([np.asarray(part) for part in parts]),
             diagonal=kernel.diagonal,
         )
 

@@ -1,0 +1,11 @@
+"""The scikit-learn face: kernels, classifiers and regressors that go into its pipelines and searches.
+
+Inputs are standardised and put on the unit sphere by what the training data showed; what the data look like is said in
+a `DataWarning` where it spoils the fit.
+"""
+
+from tightwidth.estimators.data_remarks import DataWarning
+from tightwidth.estimators.kernel_machines import NTKClassifier, NTKRegressor
+from tightwidth.estimators.ntk_kernel import NTKKernel
+
+__all__ = ["DataWarning", "NTKClassifier", "NTKKernel", "NTKRegressor"]

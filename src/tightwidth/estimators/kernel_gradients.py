@@ -1,0 +1,116 @@
+"""How the kernel of a recursion changes with the logarithms of w^2 and c^2, for all pairs of points (section 2.5).
+
+Where the layers have closed forms the recursion is differentiated in forward mode: exact to rounding.  Elsewhere the
+kernel matrix is taken at four neighbouring values of each (central differences of fourth order).
+
+The recursion takes square roots of what is 0 for points that coincide, and for zero rows.  Those zeros stay zeros
+whatever the weights are, so that their derivative is 0 and not infinite.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from tightwidth.angles import GaussianPair, unit_chords
+from tightwidth.angular_kernels import AngularKernel, common_norm
+from tightwidth.kernel_layers import Recursion
+from tightwidth.sphere import norms_and_directions
+
+CHUNK = 8192  # pairs in one compiled call
+STEP = 1e-3  # of a logarithm: h^4/30 of truncation and 1.5/h roundings make 1e-11 or so
+STENCIL = ((-2, 1 / 12), (-1, -2 / 3), (1, 2 / 3), (2, -1 / 12))
+
+
+def has_closed_forms(kernel: AngularKernel) -> bool:
+    """Return whether `weight_gradients` is for this kernel."""
+    return kernel.recursion(None).is_traced
+
+
+def weight_gradients(kernel: AngularKernel, X: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "2 m m"]:
+    """Return ``dK / dlog w^2`` and ``dK / dlog c^2`` of K(X, X), where all layers have closed forms.
+
+    Notes
+    -----
+    Costs one evaluation per pair with the angle from the points themselves, ``3 d`` operations, and some three times
+    the recursion.
+    """
+    recursion = kernel.recursion(None)
+    norms, directions = norms_and_directions(X)
+    out = np.empty((2, len(X), len(X)))
+    with jax.enable_x64(True):
+        for i, j in _pairs(len(X)):
+            more = (0, CHUNK - len(i))  # so that one shape compiles
+            at_i, at_j = np.pad(i, more), np.pad(j, more)
+            found = np.asarray(_tangents(recursion, norms[at_i], norms[at_j], directions[at_i], directions[at_j]))
+            out[:, i, j] = out[:, j, i] = found[: len(i)].T
+    return out
+
+
+def pairwise_matrix(kernel: AngularKernel, X: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m m"]:
+    """Return K(X, X) pair by pair: for few points and no closed form far cheaper than tiles of 512 x 512."""
+    recursion = kernel.recursion(common_norm(norms_and_directions(X)[0], X.dtype))
+    out = np.empty((len(X), len(X)))
+    for i, j in _pairs(len(X)):
+        out[i, j] = out[j, i] = kernel.of_near_pairs(recursion, X[i], X[j])
+    return out
+
+
+def differences(kernel_at: Callable[[float], AngularKernel], X: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m m"]:
+    """Return the derivative at 0 of ``t -> K(X, X)`` by central differences, to some 1e-9 of the largest entry.
+
+    Parameters
+    ----------
+    kernel_at
+        The kernel at t, the logarithm of a parameter over its present value.
+    X
+        Points, [m, d], float64.
+    """
+    out = np.zeros((len(X), len(X)))
+    for k, weight in STENCIL:
+        out += weight / STEP * pairwise_matrix(kernel_at(k * STEP), X)
+    return out
+
+
+def _pairs(m: int) -> Iterator[tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"]]]:
+    """Yield all pairs i <= j, by the chunk."""
+    rows, columns = np.triu_indices(m)
+    for start in range(0, len(rows), CHUNK):
+        yield rows[start : start + CHUNK], columns[start : start + CHUNK]
+
+
+class SmoothRecursion(Recursion):
+    """Be the recursion, with square roots whose derivative at 0 is 0."""
+
+    def _next(self, layer: Any, pair: GaussianPair, value: Any) -> GaussianPair:
+        w2, c2 = self.weights
+        small, large = layer.versines(pair, value)
+        a, b = w2 * layer.variance(pair.std_u), w2 * layer.variance(pair.std_v)
+        scale, std_u, std_v = _root(a) * _root(b), _root(a + c2), _root(b + c2)
+        new = std_u * std_v
+        some = new > 0
+        apart = c2 * (_root(a) - _root(b)) ** 2 / jnp.where(some, new + scale + c2, 1)
+        small = jnp.clip((apart + scale * small) / jnp.where(some, new, 1), 0, 2)
+        large = jnp.clip((new - scale + c2 + scale * large) / jnp.where(some, new, 1), 0, 2)
+        rho = jnp.where(small < large, 1 - small, large - 1)
+        return GaussianPair(std_u, std_v, jnp.where(some, rho, 0), jnp.where(some, _root(small * large), 1))
+
+
+def _root(x: Any) -> Any:
+    return jnp.where(x > 0, jnp.sqrt(jnp.where(x > 0, x, 1)), 0)
+
+
+@jax.jit
+def _tangents(recursion: Recursion, r: Array, t: Array, x: Array, z: Array) -> Float[Array, "k 2"]:
+    _, _, rho, sine = jax.vmap(unit_chords)(x, z)
+    pair = GaussianPair(r, t, rho, sine)
+
+    def values(weights: Array) -> Any:
+        w2, c2 = weights
+        return SmoothRecursion(recursion.layers, (w2, c2), (w2, w2, c2), recursion.part)(pair)
+
+    weights = jnp.stack([jnp.asarray(weight, rho.dtype) for weight in recursion.weights])
+    return jax.jacfwd(values)(weights) * weights
