@@ -1,8 +1,8 @@
 """Work with features in blocks of points and blocks of omegas, compiled (section 2.6).
 
-A block holds 512 points (fewer of a small sample) and as many omegas as make 32,768 numbers for each point: one number for each omega where a
-scheme is factorized, p elsewhere.  Features are computed in float64 and rounded to the precision of the points, so that
-a gate next to its kink is open in both precisions or in none.
+A block holds 512 points, fewer of a small sample, and as many omegas as make 32,768 numbers for each point: one number
+for each omega where a scheme is factorized, p elsewhere.  Features are computed in float64 and rounded to the precision
+of the points, so that a gate next to its kink is open in both precisions or in none.
 """
 
 from collections.abc import Iterator

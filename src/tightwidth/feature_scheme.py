@@ -29,9 +29,9 @@ DRAWN_ROWS = 1 << 14  # omegas drawn in one compiled call
 class Scheme(eqx.Module):
     """Be a random feature scheme (psi, mu) for a kernel: ``k(x, z) = E <psi(omega, x), psi(omega, z)>``, omega ~ mu.
 
-    Write your own as a subclass with `psi`, `draw_one`, and `C` and `kernel` as properties; numbers and arrays among its
-    fields are traced, anything else must be static.  Where ``psi(omega, x) = psi'(omega, x) x``,
-    write a `FactorizedScheme` instead.
+    Write your own as a subclass with `psi`, `draw_one`, and the properties `C` and `kernel`; numbers and arrays among
+    its fields are traced, anything else must be static.  Where ``psi(omega, x) = psi'(omega, x) x``, write a
+    `FactorizedScheme` instead.
 
     References
     ----------
