@@ -225,6 +225,15 @@ def tangent_pair(name: str, x: np.ndarray, z: np.ndarray) -> tuple[float, float]
     return hidden, dual_of_pair(name, a, b, c)
 
 
+def moments_of_norm(name: str, norm: float) -> tuple[float, float]:
+    """Return E sigma(u)^2 and E sigma'(u)^2 for u of this standard deviation, however large or small."""
+    steep = [k / norm for k in range(-40, 41)]  # next to 0 the functions vary by 1 in u, whatever the deviation
+    found = []
+    for f in (FAMILIES[name].sigma, derivative(name)):
+        found.append(mean(lambda s, f=f: f(norm * s) ** 2, steep + [cut / norm for cut in f.cuts]))
+    return found[0], found[1]
+
+
 def output_of_pair(name: str, x: np.ndarray, z: np.ndarray) -> float:
     """Return ``E sigma(u) sigma(v)`` of two points of any norm; sigma may jump."""
     return dual_of_pair(name, float(np.dot(x, x)), float(np.dot(z, z)), float(np.dot(x, z)))

@@ -180,6 +180,24 @@ def test_other_kernels_at_any_norm(name):
     assert np.abs(on_sphere - output[1:] / B**2).max() > 1e-3
 
 
+SMALL_AND_LARGE = np.array([1e-6, 1e-4, 0.1, 5.0, 15.0, 100.0, 1e4])
+
+
+@pytest.mark.parametrize("name", ["tanh", "softplus", "elu", "selu", "gelu", "silu", "hard_tanh", "erf", "gaussian"])
+def test_small_and_large_norms(name):
+    direction = np.array([[0.6, -0.8]])
+    values, slopes = np.transpose([dual_oracles.moments_of_norm(name, norm) for norm in SMALL_AND_LARGE])
+    expected = {"output": values, "hidden": SMALL_AND_LARGE**2 * slopes}
+    for part, diagonal in expected.items():
+        kernel = tangents(name, 1.0)[part]
+        seen = np.diag(kernels.gram(kernel, SMALL_AND_LARGE[:, None] * direction))  # of any norms
+        np.testing.assert_allclose(seen, diagonal, rtol=1e-10)
+        if name in {"tanh", "elu"}:  # of a common norm
+            for norm, one in zip(SMALL_AND_LARGE[[0, 1, -2]], diagonal[[0, 1, -2]], strict=True):
+                seen = kernels.gram(kernel, norm * np.array([[0.6, -0.8], [0.8, 0.6]]))
+                np.testing.assert_allclose(np.diag(seen), one, rtol=1e-10)
+
+
 def test_points_near_each_other_and_off_the_sphere():
     X, Z = (1.7 * points for points in near_and_antipodal(3, np.float64))
     for name in ("erf", "tanh", "hard_tanh"):

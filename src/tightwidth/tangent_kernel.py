@@ -160,7 +160,13 @@ def empirical_ntk(network: Network, X: Any, Z: Any = None, *, part: Part = "both
 
     Notes
     -----
-    Costs ``2 m n (d + q)`` operations for the hidden part.
+    Its kernel space holds the functions that the outputs can move to with an infinitesimal change U of the weights; the
+    least norm of such a U is ``||h|| / (sqrt(2q) B)`` (erratum 1).  Costs ``2 m n (d + q)`` operations for the hidden
+    part.
+
+    References
+    ----------
+    Daniely (2020), Equation (2).
     """
     check_part(part)
     return _like(X, gram(EmpiricalTangent(network, part), X, Z))

@@ -1,28 +1,28 @@
 """How the kernel of a recursion changes with the logarithms of w^2 and c^2, for all pairs of points (section 2.5).
 
 Where the layers have closed forms the recursion is differentiated in forward mode: exact to rounding.  Elsewhere the
-kernel matrix is taken at four neighbouring values of each (central differences of fourth order).
+kernel matrix is taken at two neighbouring values of each (central differences).
 
 The recursion takes square roots of what is 0 for points that coincide, and for zero rows.  Those zeros stay zeros
 whatever the weights are, so that their derivative is 0 and not infinite.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from tightwidth.angles import GaussianPair, unit_chords
-from tightwidth.angular_kernels import AngularKernel, common_norm
+from tightwidth.angular_kernels import AngularKernel
 from tightwidth.kernel_layers import Recursion
+from tightwidth.kernels import gram
 from tightwidth.sphere import norms_and_directions
 
 CHUNK = 8192  # pairs in one compiled call
-STEP = 1e-3  # of a logarithm: h^4/30 of truncation and 1.5/h roundings make 1e-11 or so
-STENCIL = ((-2, 1 / 12), (-1, -2 / 3), (1, 2 / 3), (2, -1 / 12))
+STEP = 3e-5  # of a logarithm: step^2/6 of truncation and 1/step roundings make some 1e-9
 
 
 def has_closed_forms(kernel: AngularKernel) -> bool:
@@ -40,9 +40,11 @@ def weight_gradients(kernel: AngularKernel, X: Float[np.ndarray, "m d"]) -> Floa
     """
     recursion = kernel.recursion(None)
     norms, directions = norms_and_directions(X)
+    rows, columns = np.triu_indices(len(X))
     out = np.empty((2, len(X), len(X)))
     with jax.enable_x64(True):
-        for i, j in _pairs(len(X)):
+        for start in range(0, len(rows), CHUNK):
+            i, j = rows[start : start + CHUNK], columns[start : start + CHUNK]
             more = (0, CHUNK - len(i))  # so that one shape compiles
             at_i, at_j = np.pad(i, more), np.pad(j, more)
             found = np.asarray(_tangents(recursion, norms[at_i], norms[at_j], directions[at_i], directions[at_j]))
@@ -50,17 +52,8 @@ def weight_gradients(kernel: AngularKernel, X: Float[np.ndarray, "m d"]) -> Floa
     return out
 
 
-def pairwise_matrix(kernel: AngularKernel, X: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m m"]:
-    """Return K(X, X) pair by pair: for few points and no closed form far cheaper than tiles of 512 x 512."""
-    recursion = kernel.recursion(common_norm(norms_and_directions(X)[0], X.dtype))
-    out = np.empty((len(X), len(X)))
-    for i, j in _pairs(len(X)):
-        out[i, j] = out[j, i] = kernel.of_near_pairs(recursion, X[i], X[j])
-    return out
-
-
 def differences(kernel_at: Callable[[float], AngularKernel], X: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m m"]:
-    """Return the derivative at 0 of ``t -> K(X, X)`` by central differences, to some 1e-9 of the largest entry.
+    """Return the derivative at 0 of ``t -> K(X, X)`` by central differences, to some 1e-8 of the largest entry.
 
     Parameters
     ----------
@@ -69,17 +62,7 @@ def differences(kernel_at: Callable[[float], AngularKernel], X: Float[np.ndarray
     X
         Points, [m, d], float64.
     """
-    out = np.zeros((len(X), len(X)))
-    for k, weight in STENCIL:
-        out += weight / STEP * pairwise_matrix(kernel_at(k * STEP), X)
-    return out
-
-
-def _pairs(m: int) -> Iterator[tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"]]]:
-    """Yield all pairs i <= j, by the chunk."""
-    rows, columns = np.triu_indices(m)
-    for start in range(0, len(rows), CHUNK):
-        yield rows[start : start + CHUNK], columns[start : start + CHUNK]
+    return (gram(kernel_at(STEP), X) - gram(kernel_at(-STEP), X)) / (2 * STEP)
 
 
 class SmoothRecursion(Recursion):
@@ -87,7 +70,7 @@ class SmoothRecursion(Recursion):
 
     def _next(self, layer: Any, pair: GaussianPair, value: Any) -> GaussianPair:
         w2, c2 = self.weights
-        small, large = layer.versines(pair, value)
+        small, large = layer.versines(pair, value, is_near=self.is_near)
         a, b = w2 * layer.variance(pair.std_u), w2 * layer.variance(pair.std_v)
         scale, std_u, std_v = _root(a) * _root(b), _root(a + c2), _root(b + c2)
         new = std_u * std_v
@@ -110,7 +93,7 @@ def _tangents(recursion: Recursion, r: Array, t: Array, x: Array, z: Array) -> F
 
     def values(weights: Array) -> Any:
         w2, c2 = weights
-        return SmoothRecursion(recursion.layers, (w2, c2), (w2, w2, c2), recursion.part)(pair)
+        return SmoothRecursion(recursion.layers, (w2, c2), (w2, w2, c2), recursion.part, is_near=True)(pair)
 
     weights = jnp.stack([jnp.asarray(weight, rho.dtype) for weight in recursion.weights])
     return jax.jacfwd(values)(weights) * weights

@@ -14,7 +14,6 @@ from tightwidth.errors import InputError
 from tightwidth.estimators.kernel_gradients import (
     differences,
     has_closed_forms,
-    pairwise_matrix,
     weight_gradients,
 )
 from tightwidth.kernels import checked_points, diagonal, gram
@@ -51,8 +50,8 @@ class NTKKernel(Kernel):
     -----
     Gradients in the logarithms are exact at depth two, and deeper where the activation has closed forms.  Deeper under
     other activations (tanh, silu, softplus, elu, a user's own) the derivatives in w^2 and c^2 are central differences,
-    right to some 1e-9 of the largest entry, that cost four kernel matrices each.  Points of one norm make them much
-    cheaper.  `diag` costs no matrix.
+    right to some 1e-8 of the largest entry; they cost two kernel matrices each, and under these activations every new
+    value of w^2 or c^2 costs new tables.  `diag` costs no matrix.
 
     At depth two, and for homogeneous activations such as relu at any depth without c^2, w^2 does no more than scale the
     kernel; a ConstantKernel beside it does the same.
@@ -177,10 +176,9 @@ class NTKKernel(Kernel):
             "fit to fewer points",
         )
         kernel = self.expected_kernel()
-        matrix = gram if has_closed_forms(kernel) else pairwise_matrix
-        K = matrix(kernel, X)
+        K = gram(kernel, X)
         if "output_scale" in names:  # tk^o is proportional to B^-2
-            parts = {"output_scale": -2 * matrix(self._with(part="output"), X)}
+            parts = {"output_scale": -2 * gram(self._with(part="output"), X)}
         elif self.depth == 2:  # the last layer is linear in w^2 and c^2
             constant = 0.0 if self.part == "hidden" else float(kernel.last[-1])
             parts = {"weight_variance": K - constant, "bias_variance": np.full_like(K, constant)}
