@@ -220,16 +220,22 @@ class Recursion(eqx.Module):
         w2, c2 = self.weights
         small, large = layer.versines(pair, value, is_near=self.is_near)
         a, b = w2 * layer.variance(pair.std_u), w2 * layer.variance(pair.std_v)
-        scale = jnp.sqrt(a) * jnp.sqrt(b)
-        std_u, std_v = jnp.sqrt(a + c2), jnp.sqrt(b + c2)
+        scale, std_u, std_v = root(a) * root(b), root(a + c2), root(b + c2)
         new = std_u * std_v
-        safe = jnp.where(new > 0, new, 1)
-        apart = c2 * (jnp.sqrt(a) - jnp.sqrt(b)) ** 2 / jnp.where(new > 0, new + scale + c2, 1)
-        small = jnp.clip((apart + scale * small) / safe, 0, 2)
-        large = jnp.clip((new - scale + c2 + scale * large) / safe, 0, 2)
+        some = new > 0
+        apart = c2 * (root(a) - root(b)) ** 2 / jnp.where(some, new + scale + c2, 1)
+        small = jnp.clip((apart + scale * small) / jnp.where(some, new, 1), 0, 2)
+        large = jnp.clip((new - scale + c2 + scale * large) / jnp.where(some, new, 1), 0, 2)
         rho = jnp.where(small < large, 1 - small, large - 1)
-        sine = jnp.sqrt(small * large)
-        return GaussianPair(std_u, std_v, jnp.where(new > 0, rho, 0), jnp.where(new > 0, sine, 1))
+        return GaussianPair(std_u, std_v, jnp.where(some, rho, 0), jnp.where(some, root(small * large), 1))
+
+
+def root(x: Any) -> Any:
+    """Return the square root, with the derivative 0 at 0.
+
+    Pairs that coincide and zero points stay what they are, whatever the weights: what is 0 for them stays 0.
+    """
+    return jnp.where(x > 0, jnp.sqrt(jnp.where(x > 0, x, 1)), 0)
 
 
 def common_std(weights: tuple[float, float], layer: Layer, std: float) -> float:

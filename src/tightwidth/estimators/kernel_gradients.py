@@ -3,8 +3,8 @@
 Where the layers have closed forms the recursion is differentiated in forward mode: exact to rounding.  Elsewhere the
 kernel matrix is taken at two neighbouring values of each (central differences).
 
-The recursion takes square roots of what is 0 for points that coincide, and for zero rows.  Those zeros stay zeros
-whatever the weights are, so that their derivative is 0 and not infinite.
+The recursion takes square roots of what is 0 for points that coincide, and for zero rows; `kernel_layers.root` gives
+them the derivative 0, since those zeros stay zeros whatever the weights are.
 """
 
 from collections.abc import Callable
@@ -65,27 +65,6 @@ def differences(kernel_at: Callable[[float], AngularKernel], X: Float[np.ndarray
     return (gram(kernel_at(STEP), X) - gram(kernel_at(-STEP), X)) / (2 * STEP)
 
 
-class SmoothRecursion(Recursion):
-    """Be the recursion, with square roots whose derivative at 0 is 0."""
-
-    def _next(self, layer: Any, pair: GaussianPair, value: Any) -> GaussianPair:
-        w2, c2 = self.weights
-        small, large = layer.versines(pair, value, is_near=self.is_near)
-        a, b = w2 * layer.variance(pair.std_u), w2 * layer.variance(pair.std_v)
-        scale, std_u, std_v = _root(a) * _root(b), _root(a + c2), _root(b + c2)
-        new = std_u * std_v
-        some = new > 0
-        apart = c2 * (_root(a) - _root(b)) ** 2 / jnp.where(some, new + scale + c2, 1)
-        small = jnp.clip((apart + scale * small) / jnp.where(some, new, 1), 0, 2)
-        large = jnp.clip((new - scale + c2 + scale * large) / jnp.where(some, new, 1), 0, 2)
-        rho = jnp.where(small < large, 1 - small, large - 1)
-        return GaussianPair(std_u, std_v, jnp.where(some, rho, 0), jnp.where(some, _root(small * large), 1))
-
-
-def _root(x: Any) -> Any:
-    return jnp.where(x > 0, jnp.sqrt(jnp.where(x > 0, x, 1)), 0)
-
-
 @jax.jit
 def _tangents(recursion: Recursion, r: Array, t: Array, x: Array, z: Array) -> Float[Array, "k 2"]:
     _, _, rho, sine = jax.vmap(unit_chords)(x, z)
@@ -93,7 +72,7 @@ def _tangents(recursion: Recursion, r: Array, t: Array, x: Array, z: Array) -> F
 
     def values(weights: Array) -> Any:
         w2, c2 = weights
-        return SmoothRecursion(recursion.layers, (w2, c2), (w2, w2, c2), recursion.part, is_near=True)(pair)
+        return Recursion(recursion.layers, (w2, c2), (w2, w2, c2), recursion.part, is_near=True)(pair)
 
     weights = jnp.stack([jnp.asarray(weight, rho.dtype) for weight in recursion.weights])
     return jax.jacfwd(values)(weights) * weights

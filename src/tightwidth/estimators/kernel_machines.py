@@ -7,7 +7,7 @@ from `tightwidth.kernels`, and leave the rest to a convex problem: scikit-learn'
 import math
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, no_type_check
 
 import numpy as np
 from jaxtyping import Float, Shaped
@@ -106,6 +106,7 @@ class NTKClassifier(ClassifierMixin, _OnTheSphere):
     True
     """
 
+    @no_type_check  # scikit-learn's convention: anything is kept here, and checked by fit
     def __init__(
         self,
         activation: str | Activation = "relu",
@@ -250,6 +251,7 @@ class NTKRegressor(RegressorMixin, _OnTheSphere):
     True
     """
 
+    @no_type_check  # scikit-learn's convention: anything is kept here, and checked by fit
     def __init__(
         self,
         activation: str | Activation = "relu",
