@@ -4,6 +4,7 @@ import math
 import re
 
 import jax.numpy as jnp
+import pytest
 
 import dual_oracles
 from tightwidth import activations
@@ -47,3 +48,14 @@ def known(name: str) -> Activation:
     if numbered:
         return getattr(activations, numbered[1])(int(numbered[2]))
     return activations.get(name)
+
+
+def slow_where_integrated(cases):
+    """Return cases, those of activations that are integrated by quadrature at kinks marked slow."""
+    kinked = {"bent", "notched", "elu", "selu", "hard_tanh"}
+    return [
+        pytest.param(*((case,) if isinstance(case, str) else case), marks=pytest.mark.slow)
+        if (case if isinstance(case, str) else case[0]) in kinked
+        else case
+        for case in cases
+    ]

@@ -19,6 +19,8 @@ from tightwidth.angular_kernels import deep_tangent, tangent
 from tightwidth.data import open_gram, save_gram, save_gram_steps
 from tightwidth.errors import DataError, InputError, MemoryEstimateError
 
+pytestmark = pytest.mark.slow  # tests/test_kernel_side.py holds the short of it
+
 N, D = 1300, 5  # two tiles of 512 rows, and a part of a third
 
 

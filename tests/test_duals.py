@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import dual_oracles
-from dual_families import CONTINUOUS, GROWING, NAMES, known
+from dual_families import CONTINUOUS, GROWING, NAMES, known, slow_where_integrated
 from tightwidth import activations, duals
 from tightwidth.errors import HypothesisError, InputError
 
@@ -57,7 +57,7 @@ def test_duals_are_the_published_ones(name):
     assert (np.abs(rho * truth(name, True, rho) - table["hidden_ntk"]) <= tolerance).all()
 
 
-@pytest.mark.parametrize(("name", "prime"), BOTH)
+@pytest.mark.parametrize(("name", "prime"), slow_where_integrated(BOTH))
 def test_a_dual_is_the_integral(name, prime):
     expected, scale = truth(name, prime, GRID), scale_of(name, prime)
     function = of(name, prime)
@@ -127,7 +127,7 @@ SIMILAR = {"square", "monomial_1", "monomial_2", "monomial_5", "rectified_monomi
 SIMILAR |= {"rectified_monomial_4", "hermite_0", "hermite_1", "hermite_2", "hermite_5", "hermite_6", "leaky_relu_0.3"}
 
 
-@pytest.mark.parametrize(("name", "prime"), [case for case in BOTH if case[0] not in SIMILAR])
+@pytest.mark.parametrize(("name", "prime"), slow_where_integrated([case for case in BOTH if case[0] not in SIMILAR]))
 def test_pairs_of_any_variances(name, prime):
     oracle = dual_oracles.dual_prime_of_pair if prime else dual_oracles.dual_of_pair
     expected = np.array([oracle(name, *map(float, triple)) for triple in PAIRS])
@@ -149,7 +149,7 @@ def test_pairs_broadcast_and_may_have_no_variance(name):
     seen = duals.dual(known(name)).of_pairs(a, b, 0.0)
     assert seen.shape == (3, 2)
     for i, j in np.ndindex(3, 2):
-        assert seen[i, j] == pytest.approx(dual_oracles.dual_of_pair(name, a[i, 0], b[j], 0.0), abs=1e-11)
+        assert seen[i, j] == pytest.approx(dual_oracles.dual_of_pair(name, float(a[i, 0]), float(b[j]), 0.0), abs=1e-11)
 
 
 SMOOTHLY = ["relu", "abs", "hard_tanh", "bent", "erf", "gelu", "tanh", "softplus", "sin", "cos", "exp", "gabor"]
@@ -164,7 +164,7 @@ def slope_of_the_integral(name, rho, step=2e-3):
     return float(np.dot(ends, [1, -8, 8, -1]) / (12 * step))
 
 
-@pytest.mark.parametrize("name", SMOOTHLY)
+@pytest.mark.parametrize("name", slow_where_integrated(SMOOTHLY))
 def test_the_derivative_of_a_dual_is_the_dual_of_the_derivative(name):
     scale = scale_of(name, True)
     function = duals.dual(known(name))

@@ -42,6 +42,8 @@ from tightwidth.random_features import (
     sum_of,
 )
 
+pytestmark = pytest.mark.slow  # tests/test_kernel_side.py holds the short of it
+
 ALL = pytest.mark.parametrize("name", CASES)
 
 # Equation (3)

@@ -15,6 +15,8 @@ from tightwidth.interpolation import kernel_ridge, label_norm_squared, minimum_n
 from tightwidth.kernel_spaces import KernelFunction, minimal_norm, representer
 from tightwidth.kernels import Kernel
 
+pytestmark = pytest.mark.slow  # tests/test_kernel_side.py holds the short of it
+
 M, D, GAMMA = 40, 5, 0.7
 METHODS = ["cholesky", "conjugate gradients"]
 

@@ -12,6 +12,8 @@ from tightwidth import angular_kernels, kernels
 from tightwidth.network import draw_W_half
 from tightwidth.tangent_kernel import empirical_tk_h, empirical_tk_o
 
+pytestmark = pytest.mark.slow  # tests/test_kernel_side.py holds the short of it
+
 X = oracles.sphere(np.random.default_rng(0), 4, 3)
 Z = np.vstack([oracles.sphere(np.random.default_rng(1), 2, 3), X[:1]])
 RHO = np.clip(X @ Z.T, -1, 1)
@@ -23,9 +25,9 @@ def product_moment(f, power):
     return np.vectorize(lambda rho: dual_oracles.pair(raised, raised, 1.0, 1.0, rho))(RHO)
 
 
-def weights(seed, *shape):
+def weights(seed, q, d):
     """Return rows of W' as the core draws them, as an array of JAX in float64."""
-    return draw_W_half(jax.random.key(seed), *shape, np.float64)
+    return draw_W_half(jax.random.key(seed), q, d, np.float64)
 
 
 def empirical(name, part, W_half, X=X, Z=Z):

@@ -23,7 +23,8 @@ from tightwidth import memory
 from tightwidth.activations import Activation
 from tightwidth.errors import ConditioningError, DataError, HypothesisError, InputError, MemoryEstimateError
 from tightwidth.estimators import DataWarning, NTKClassifier, NTKRegressor, kernel_machines
-from tightwidth.tangent_kernel import ntk
+
+pytestmark = pytest.mark.slow  # tests/test_kernel_side.py holds the short of it
 
 MACHINES = (NTKClassifier, NTKRegressor)
 
@@ -139,20 +140,23 @@ def test_classes_are_weighted():
         )
 
 
-SETTINGS: tuple[dict[str, Any], ...] = (
-    {"output_scale": 2.0},
-    {"activation": "tanh"},
-    {"depth": 3, "weight_variance": 2.0, "bias_variance": 0.1},
+KERNELS: tuple[tuple[dict[str, Any], Any], ...] = (
+    ({"output_scale": 2.0}, lambda x, z: sum(slow.tangent(x, z, B=2.0))),
+    ({"activation": "erf"}, lambda x, z: slow.tangent(x, z, activation="erf")[0]),
+    (
+        {"depth": 3, "weight_variance": 2.0, "bias_variance": 0.1},
+        lambda x, z: slow.deep(x, z, activation="relu", depth=3, w2=2.0, c2=0.1)[0],
+    ),
 )
 
 
-@pytest.mark.parametrize("settings", SETTINGS)
-def test_the_kernel_is_that_of_its_parameters(settings):
+@pytest.mark.parametrize(("settings", "of_points"), KERNELS, ids=["scale", "activation", "recursion"])
+def test_the_kernel_is_that_of_its_parameters(settings, of_points):
     X, y, _ = sample()
     train, test = (slow.on_sphere(X[:40], part) for part in (X[:40], X[40:]))
-    alpha = np.linalg.solve(ntk(train, **settings) + 0.1 * np.eye(40), y[:40])
+    alpha = np.linalg.solve(slow.matrix(of_points, train, train) + 0.1 * np.eye(40), y[:40])
     own = NTKRegressor(**settings).fit(X[:40], y[:40])
-    np.testing.assert_allclose(own.predict(X[40:]), ntk(test, train, **settings) @ alpha, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(own.predict(X[40:]), slow.matrix(of_points, test, train) @ alpha, rtol=1e-6, atol=1e-8)
     assert np.abs(own.predict(X[40:]) - NTKRegressor().fit(X[:40], y[:40]).predict(X[40:])).max() > 1e-3
 
 

@@ -9,6 +9,8 @@ from dual_families import known
 from tightwidth import angular_kernels, kernels
 from tightwidth.errors import DataError, InputError
 
+pytestmark = pytest.mark.slow  # tests/test_kernel_side.py holds the short of it
+
 D = 5
 SIZES = (1, 2, 130, 511, 513)  # a tile has 512 rows
 KERNELS = {

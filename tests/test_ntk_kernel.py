@@ -16,6 +16,8 @@ from tightwidth.errors import DataError, HypothesisError, InputError, MemoryEsti
 from tightwidth.estimators import NTKKernel, ntk_kernel
 from tightwidth.tangent_kernel import ntk
 
+pytestmark = pytest.mark.slow  # tests/test_kernel_side.py holds the short of it
+
 
 def points(n=12, d=3, seed=0):
     return np.random.default_rng(seed).standard_normal((n, d))

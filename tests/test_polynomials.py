@@ -16,6 +16,8 @@ from tightwidth import polynomials, sparse_polynomials
 from tightwidth.errors import DataError, HypothesisError, InputError
 from tightwidth.polynomials import Polynomial, PolynomialClass, norm_bound, tk_h_series
 
+pytestmark = pytest.mark.slow  # tests/test_kernel_side.py holds the short of it
+
 
 def random_polynomial(rng, d, degrees, n):
     """Return exponents [n, d] with degrees among these, and coefficients; monomials may repeat."""

@@ -11,6 +11,8 @@ import dual_oracles
 from dual_families import CONTINUOUS, NAMES, known
 from tightwidth import duals
 
+pytestmark = pytest.mark.slow  # tests/test_kernel_side.py holds the short of it
+
 N_TERMS = 40
 RHO = np.array([-1, -0.96875, -0.5, 0, 0.1875, 0.8125, 1])
 

@@ -18,6 +18,8 @@ from tightwidth.random_features import (
 )
 from tightwidth.tangent_kernel import empirical_tk_h
 
+pytestmark = pytest.mark.slow  # tests/test_kernel_side.py holds the short of it
+
 # The embedding and the q-kernel
 
 

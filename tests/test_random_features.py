@@ -32,6 +32,8 @@ from tightwidth.random_features import (
     v_star,
 )
 
+pytestmark = pytest.mark.slow  # tests/test_kernel_side.py holds the short of it
+
 # Equations (4), (5) and (6), exactly: integrals over omega for points in the plane
 
 PLANE = oracles.sphere(np.random.default_rng(7), 4, 2)

@@ -20,6 +20,8 @@ from tightwidth.funk_hecke import ZonalKernel, eigenvalues, zonal
 from tightwidth.polynomials import Polynomial, PolynomialClass, norm_bound, tk_h_series
 from tightwidth.spherical_harmonics import constant_norm, harmonic_norms, kernel_norm
 
+pytestmark = pytest.mark.slow  # tests/test_kernel_side.py holds the short of it
+
 # Kernels, from their formulas
 
 
