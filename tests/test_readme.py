@@ -29,7 +29,7 @@ def test_there_are_blocks_and_commands_to_run():
     assert len(COMMANDS) >= 8
 
 
-@pytest.mark.parametrize(("block", "output"), zip(PYTHON, OUTPUTS, strict=False))
+@pytest.mark.parametrize(("block", "output"), list(zip(PYTHON, OUTPUTS, strict=False)))
 def test_python_blocks_run(block, output, capsys):
     exec(compile(block, str(README), "exec"), {})
     assert re.fullmatch(output, capsys.readouterr().out)

@@ -12,6 +12,7 @@ One product of all points with all points gives the correlations.  Pairs with ``
 one by one, in float64 from the half-chords of the points themselves.
 """
 
+import functools
 import math
 from typing import Any, Literal
 
@@ -199,12 +200,12 @@ def _product(x: tuple[Array, Array], z: tuple[Array, Array], on_diagonal: bool) 
     return rho, jnp.max(size)
 
 
-@eqx.filter_jit
+@functools.partial(jax.jit, static_argnames="on_diagonal")
 def _correlations(x: Any, z: Any, on_diagonal: bool) -> tuple[Array, Array]:
     return _product(x, z, on_diagonal)
 
 
-@eqx.filter_jit
+@functools.partial(jax.jit, static_argnames="on_diagonal")
 def _tile(recursion: Recursion, x: Any, z: Any, on_diagonal: bool) -> tuple[Array, Array]:
     rho, nearest = _product(x, z, on_diagonal)
     return recursion(GaussianPair(x[1][:, None], z[1][None, :], rho, sine_of(rho))), nearest

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float
 
 from tightwidth.elementwise import Elementwise
-from tightwidth.errors import HypothesisError
+from tightwidth.errors import HypothesisError, InputError
 
 Function = Callable[[np.ndarray], np.ndarray]
 REACHES = (9.5, 13.0, 18.0, 26.0, 37.0)  # in standard deviations; at 38 the Gaussian density underflows
@@ -25,7 +25,9 @@ NEGLIGIBLE = 1e-20  # share of the largest value of an integrand that may be cut
 CHUNK = 1 << 16  # evaluations in one compiled call
 PAIR_NODES = 1 << 18  # evaluations held at once: what a cache holds
 AGREES = 3e-15  # difference of two rules, in units of the second moment, at which doubling ends
-MOST_EVALUATIONS = 1 << 22  # of one pair
+MOST_EVALUATIONS = 1 << 23  # of one pair
+MOST_NODES = 1 << 14  # of an integral over one Gaussian
+RESOLVED = 1e-12  # difference of two rules, relative, from which on an integral is not given out
 PROBES = 13  # pairs that decide how many nodes all of a call get
 PANEL = np.polynomial.legendre.leggauss(16)
 
@@ -116,7 +118,17 @@ def hermite_expansion(
     HypothesisError
         If a second moment is infinite.
     """
-    reach = f.reach(float(stds.max()))
+    largest = float(stds.max())
+    reach = f.reach(largest)
+    steepest = np.array([largest])
+    moment, error = _expansion(f, steepest, 1, reach, n_nodes)[1][0], math.inf
+    while True:  # enough nodes for the largest deviation, on whose scale f changes fastest
+        finer = _expansion(f, steepest, 1, reach, 2 * n_nodes)[1][0]
+        error = float(abs(finer - moment))
+        if error <= AGREES * finer or 4 * n_nodes > MOST_NODES:
+            break
+        moment, n_nodes = finer, 2 * n_nodes
+    check_resolved(f, largest, error, float(finer), RESOLVED)
     rows = max(1, PAIR_NODES // (8 * n_nodes))
     parts = [_expansion(f, stds[s : s + rows], n_terms, reach, n_nodes) for s in range(0, len(stds), rows)]
     return np.concatenate([H for H, _ in parts]), np.concatenate([moments for _, moments in parts])
@@ -141,6 +153,23 @@ def _expansion(
         H[:, k] = np.einsum("sk,sk->s", values, np.broadcast_to(here, values.shape))
         before, here = here, (x * here - math.sqrt(k) * before) / math.sqrt(k + 1)
     return H, moments
+
+
+def check_resolved(f: Integrand, std: float, error: float, scale: float, most: float) -> None:
+    """Raise if an integral has not settled.
+
+    Raises
+    ------
+    InputError
+        If its error is more than ``most`` times the scale.
+    """
+    if not error <= most * abs(scale):
+        message = (
+            f"{f.name} changes too fast, or has too many kinks, to be integrated at points of norm {std:g} (relative "
+            f"error {error / max(abs(scale), 1e-300):.1e}, needed {most:g}); scale the points down, for example to the "
+            f"unit sphere, or take an activation with a closed form"
+        )
+        raise InputError(message)
 
 
 def second_moment(f: Integrand, std: float) -> float:
@@ -219,6 +248,7 @@ def pair_means(
         if error <= AGREES * scale or _evaluations(f, 4 * n) > MOST_EVALUATIONS:
             break
         here, n = finer, 2 * n
+    check_resolved(f, largest, error, scale, RESOLVED)
     values = finer if len(probes) == len(r) else _in_chunks(f, r, t, rho, sine, reach, n)
     return values, max(8 * error, 4 * float(np.finfo(np.float64).eps) * scale)
 

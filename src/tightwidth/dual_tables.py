@@ -17,11 +17,12 @@ from numpy.polynomial import chebyshev
 from scipy.fft import dct
 
 from tightwidth.angles import angle
-from tightwidth.dual_quadrature import Integrand, hermite_expansion, pair_means, second_moment
+from tightwidth.dual_quadrature import Integrand, check_resolved, hermite_expansion, pair_means, second_moment
 
 PADDING = 16  # lengths are multiples of it, so that few shapes compile
 MOST_TERMS = 384  # of a power series
 MOST_DEGREE = 1024  # of a Chebyshev series
+TRUSTED = 1e-11  # the largest error, in units of f(1), of a table that is given out
 TAIL = 1e-14  # share of f(1) that a power series may leave out
 SMALL = 4e-15  # size of the last Chebyshev coefficients, in units of f(1), at which the degree suffices
 LEGENDRE = np.polynomial.legendre.leggauss(16)
@@ -46,7 +47,7 @@ class SeriesDual(eqx.Module):
 
     coefficients: Float[Array | np.ndarray, " n"]
     top: float | Array
-    error: float = eqx.field(static=True, default=0.0)
+    error: float | Array = 0.0
     is_double: bool = eqx.field(static=True, default=False)
 
     def __call__(self, rho: Float[Array, "*s"], sine: Float[Array, "*s"]) -> Float[Array, "*s"]:
@@ -69,7 +70,7 @@ class AngleDual(eqx.Module):
 
     coefficients: Float[Array | np.ndarray, " n"]
     top: float | Array
-    error: float = eqx.field(static=True, default=0.0)
+    error: float | Array = 0.0
     is_double: bool = eqx.field(static=True, default=True)
 
     def __call__(self, rho: Float[Array, "*s"], sine: Float[Array, "*s"]) -> Float[Array, "*s"]:
@@ -148,7 +149,15 @@ def angle_table(
 
 
 def quadrature_table(f: Integrand, std: float) -> TableDual:
-    """Return the table of ``E f(u) f(v)`` for Gaussians of standard deviation std, from quadrature."""
+    """Return the table of ``E f(u) f(v)`` for Gaussians of standard deviation std, from quadrature.
+
+    Raises
+    ------
+    HypothesisError
+        If the second moment of f is infinite.
+    InputError
+        If f changes too fast on the scale of std for the table to be right.
+    """
     if not f.splits:
         series = series_table(f, std)
         if series is not None:
@@ -159,4 +168,6 @@ def quadrature_table(f: Integrand, std: float) -> TableDual:
         return pair_means(f, same, same, rho, sine)
 
     # between two different kinks the dual is smooth without being analytic, and needs more terms
-    return angle_table(exact, second_moment(f, std), degree=32 if len(f.splits) < 2 else 128)
+    table = angle_table(exact, second_moment(f, std), degree=32 if len(f.splits) < 2 else 128)
+    check_resolved(f, std, float(table.error), float(table.top), TRUSTED)
+    return table

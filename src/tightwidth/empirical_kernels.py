@@ -37,8 +37,11 @@ class EmpiricalTangent(Kernel):
 
     def features(
         self, X: Float[Array, "m d"], z: Float[Array, "m n"]
-    ) -> tuple[Float[Array, "m n"], Float[Array, "m n"]]:
-        """Return G and S of the points, given their pre-activations ``X W^T`` at the stored hidden weights."""
+    ) -> tuple[Float[Array, "m k"], Float[Array, "m k"]]:
+        """Return G and S of the points, given their pre-activations ``X W^T`` at the stored hidden weights.
+
+        They have an entry for each neuron, [m, 2q]; in the tangent form one for each pair, [m, q].
+        """
         network = self.network
         activation = network.activation
         root = math.sqrt(2 * network.q)
