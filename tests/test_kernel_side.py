@@ -10,6 +10,7 @@ import decimal_oracles
 import oracles
 import tightwidth as tw
 from tightwidth import angular_kernels, kernels
+from tightwidth.angular_kernels import Part
 from tightwidth.errors import ConditioningError, DataError, HypothesisError, InputError
 
 
@@ -78,7 +79,12 @@ def test_the_kernel_at_trained_weights_is_that_of_the_exported_network():
         weights = (np.asarray(plain.W, np.float64), np.asarray(plain.u, np.float64))
         gradients = jax.vmap(jax.grad(h), (None, 0))(weights, X)
         W, u = (np.asarray(part).reshape(24, -1) / math.sqrt(2 * 6) / 3.0 for part in gradients)
-    for part, expected in (("hidden", W @ W.T), ("output", u @ u.T), ("both", W @ W.T + u @ u.T)):
+    parts: tuple[tuple[Part, np.ndarray], ...] = (
+        ("hidden", W @ W.T),
+        ("output", u @ u.T),
+        ("both", W @ W.T + u @ u.T),
+    )
+    for part, expected in parts:
         np.testing.assert_allclose(tw.empirical_ntk(network, X, part=part), expected, atol=1e-9)
         np.testing.assert_allclose(tw.empirical_ntk(plain, X, part=part), expected, atol=1e-9)
 

@@ -54,6 +54,10 @@ def evaluator(function: Elementwise) -> Function:
     return evaluate
 
 
+STEEP = 4.0  # deviation from which on a smooth function is cut at 0, where it changes fastest, and panels are graded
+GRADING = 4  # power with which panels shrink towards the cuts
+
+
 @dataclass(frozen=True)
 class Integrand:
     """Hold an elementwise function, the places where it or its derivative jumps, and its name in messages."""
@@ -61,6 +65,10 @@ class Integrand:
     name: str
     function: Function
     splits: tuple[float, ...]
+
+    def at_scale(self, std: float) -> "Integrand":
+        """Return the function as it is integrated up to this deviation: cut at 0 too, if it is smooth but steep."""
+        return Integrand(self.name, self.function, self.splits or ((0.0,) if std > STEEP else ()))
 
     def reach(self, std: float) -> float:
         """Return how many standard deviations of ``f(std g)^2`` have to be integrated over.
@@ -92,17 +100,21 @@ def _trapezoid(reach: float, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _on_pieces(
-    edges: Float[np.ndarray, "*s k"], n: int
+    edges: Float[np.ndarray, "*s k"], n: int, std: float
 ) -> tuple[Float[np.ndarray, "*s nodes"], Float[np.ndarray, "*s nodes"]]:
     """Return nodes and weights of Gauss and Legendre, n on each of the pieces between sorted edges.
 
-    Sixteen on each of n/16 equal panels: a rule of many nodes is itself computed to fewer digits.
+    Sixteen on each of n/16 panels: a rule of many nodes is itself computed to fewer digits.  The panels are equal, or
+    shrink towards both ends if the deviation is large.
     """
     node, weight = PANEL
-    panels = n // len(node)
-    share = (np.arange(panels)[:, None] + (1 + node) / 2).reshape(-1) / panels
+    even = np.linspace(0, 1, n // len(node) + 1)
+    power = GRADING if std > STEEP else 1
+    ends = np.where(even <= 0.5, (2 * even) ** power, 2 - (2 * (1 - even)) ** power) / 2
+    widths = np.diff(ends)
+    share = (ends[:-1, None] + widths[:, None] * (1 + node) / 2).reshape(-1)
     length = np.diff(edges, axis=-1)[..., None]
-    x, w = edges[..., :-1, None] + length * share, length * (np.tile(weight, panels) / (2 * panels))
+    x, w = edges[..., :-1, None] + length * share, length * (widths[:, None] * weight / 2).reshape(-1)
     return x.reshape(*x.shape[:-2], -1), w.reshape(*w.shape[:-2], -1)
 
 
@@ -119,6 +131,7 @@ def hermite_expansion(
         If a second moment is infinite.
     """
     largest = float(stds.max())
+    f = f.at_scale(largest)
     reach = f.reach(largest)
     steepest = np.array([largest])
     moment, error = _expansion(f, steepest, 1, reach, n_nodes)[1][0], math.inf
@@ -140,7 +153,8 @@ def _expansion(
     if f.splits:
         edges = np.array(f.splits) / np.maximum(stds, np.finfo(np.float64).tiny)[:, None]
         ends = np.broadcast_to([-reach, reach], (len(stds), 2))
-        x, weight = _on_pieces(np.sort(np.hstack([np.clip(edges, -reach, reach), ends]), axis=1), n_nodes)
+        edges = np.sort(np.hstack([np.clip(edges, -reach, reach), ends]), axis=1)
+        x, weight = _on_pieces(edges, n_nodes, float(stds.max()))
     else:
         x, weight = (part[None, :] for part in _trapezoid(reach, 2 * n_nodes))
     root = np.exp(-x * x / 4) / (2 * math.pi) ** 0.25
@@ -187,6 +201,7 @@ def _pair_means_with(
     f: Integrand, r: np.ndarray, t: np.ndarray, rho: np.ndarray, sine: np.ndarray, reach: float, n: int
 ) -> np.ndarray:
     """Return ``E f(u) f(v)`` for a chunk of pairs [k, 1, 1], with n nodes on each piece."""
+    largest = float(max(r.max(), t.max()))
     turn = np.where(rho < 0, -1.0, 1.0)  # v -> -v makes the angle acute
     cosine = np.sqrt((1 + np.abs(rho)) / 2)
     sine = sine / (2 * cosine)
@@ -201,11 +216,12 @@ def _pair_means_with(
             crossings = (at_v[..., :, None] - at_u[..., None, :]) / np.maximum(2 * sine, tiny)[..., None]
         crossings = np.clip(crossings.reshape(len(r), -1), -reach, reach)
         ends = np.broadcast_to([-reach, reach], (len(r), 2))
-        w, outer = _on_pieces(np.sort(np.hstack([crossings, ends]), axis=1), n)
+        w, outer = _on_pieces(np.sort(np.hstack([crossings, ends]), axis=1), n, largest)
         w, outer = w[:, :, None], outer[:, :, None]
         cuts = np.concatenate([(at_u + sine * w) / cosine, (at_v - sine * w) / cosine], axis=-1)
         ends = np.broadcast_to([-reach, reach], (*cuts.shape[:-1], 2))
-        p, inner = _on_pieces(np.sort(np.concatenate([np.clip(cuts, -reach, reach), ends], axis=-1), axis=-1), n)
+        cuts = np.sort(np.concatenate([np.clip(cuts, -reach, reach), ends], axis=-1), axis=-1)
+        p, inner = _on_pieces(cuts, n, largest)
     weights = outer * inner * np.exp(-(p * p + w * w) / 2)
     u, v = r * (cosine * p - sine * w), turn * t * (cosine * p + sine * w)
     # a factor of the density goes with each value, so that large values cannot overflow where the density is small
@@ -235,6 +251,7 @@ def pair_means(
     if len(r) == 0:
         return np.zeros(0), 0.0
     largest = float(max(r.max(), t.max()))
+    f = f.at_scale(largest)
     reach = f.reach(largest) if largest > 0 else REACHES[0]
     scale = max(second_moment(f, largest), 1e-300) if largest > 0 else 1.0
     # the hardest pairs, of the largest deviations and correlations, and some of all
