@@ -100,7 +100,7 @@ class Dual:
     def error(self) -> float:
         """Estimate of the largest absolute error on [-1, 1] in float64."""
         closed = self.closed_form
-        return self.table().error if closed is None else 8 * EPS * max(1.0, float(self(1.0)))
+        return float(self.table().error) if closed is None else 8 * EPS * max(1.0, float(self(1.0)))
 
     def derivative(self) -> "Dual":
         """Return the derivative in rho: the dual of sigma'.
