@@ -142,8 +142,9 @@ class AngularKernel(Kernel):
                 parts = np.broadcast_arrays(r[:, None], t[None, :], rho, np.sqrt(1 - rho * rho))
                 values = np.zeros(rho.shape)
                 values[wanted] = on_host(recursion, GaussianPair(*(part[wanted] for part in parts)))
-            values = values.astype(X.dtype)
+            values = values.astype(X.dtype, copy=False)
             if nearest > 1 - NEAR:
+                values = np.array(values)  # what JAX returned may not be written to
                 with jax.enable_x64(dtype == np.float64):
                     rho = np.abs(np.asarray(_correlations(prepare(x), prepare(z), on_diagonal)[0]))
                 i, j = np.nonzero(np.triu(rho > 1 - NEAR, 1) if on_diagonal else rho > 1 - NEAR)
