@@ -74,8 +74,8 @@ def ntk(
 
     Notes
     -----
-    Exact to rounding also for points that nearly coincide or are nearly antipodal.  For relu it costs about one bare
-    product of the points.  Points of one norm are cheap under every activation; of many norms, activations without a
+    Exact to rounding also for points that nearly coincide or are nearly antipodal.  For relu it costs some 1.5 bare
+    products of the points.  Points of one norm are cheap under every activation; of many norms, activations without a
     closed form cost some hundred operations a pair.
 
     Examples
