@@ -3,13 +3,15 @@
 import math
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import decimal_oracles
 import oracles
 import tightwidth as tw
-from tightwidth import angular_kernels, kernels
+from tightwidth import angles, angular_kernels, kernels
+from tightwidth.angles import FarPair, GaussianPair
 from tightwidth.angular_kernels import Part
 from tightwidth.errors import ConditioningError, DataError, HypothesisError, InputError
 
@@ -32,6 +34,19 @@ def test_near_points_keep_every_digit_and_a_bare_product_does_not():
             assert single == pytest.approx(expected, abs=1e-6)
     rho = np.float64(x @ (x + 1e-9))
     assert abs(rho * np.arccos(np.clip(rho, -1, 1)) / (2 * math.pi) - 1e-9 / (2 * math.pi)) > 1e-12
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 2e-15), (np.float32, 6e-7)])
+def test_the_angle_of_far_pairs_is_that_of_the_correlation(dtype, tolerance):
+    rho = np.linspace(-0.995, 0.995, 4001).astype(dtype)
+    with jax.enable_x64(True):
+        given = jnp.asarray(rho)
+        pairs = [form(1.0, 1.0, given, angles.sine_of(given)) for form in (FarPair, GaussianPair)]
+        seen = [np.asarray(pair.complement) for pair in pairs]
+    exact = np.pi - np.arccos(rho.astype(np.longdouble))
+    for values in seen:
+        assert values.dtype == dtype
+        assert np.abs(values.astype(np.longdouble) - exact).max() < tolerance
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

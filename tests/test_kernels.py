@@ -1,12 +1,18 @@
 """Gram matrices: blocks and tiles change no bit, products need no storage, bad tables are refused."""
 
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import oracles
 from dual_families import known
-from tightwidth import angular_kernels, kernels
+from tightwidth import angular_kernels, kernel_tiles, kernels
 from tightwidth.errors import DataError, InputError
 
 pytestmark = pytest.mark.slow  # tests/test_kernel_side.py holds the short of it
@@ -114,6 +120,53 @@ def test_a_users_kernel_needs_one_formula():
     np.testing.assert_allclose(K, (0.5 + X @ X.T) ** 3, rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(kernels.diagonal(kernel, X), np.diag(K), rtol=1e-12)
     np.testing.assert_allclose(kernels.gram_product(kernel, np.ones(3), X, Z), kernels.gram(kernel, X, Z).sum(axis=1))
+
+
+class Composed(kernels.Kernel):
+    """A user's kernel that holds a function."""
+
+    profile: Callable[..., Any]
+
+    def of_points(self, x, z):
+        return self.profile(x @ z)
+
+
+def test_a_users_kernel_may_hold_a_function():
+    X = points(20)
+    np.testing.assert_allclose(kernels.gram(Composed(jnp.exp), X), np.exp(X @ X.T), rtol=1e-12)
+    np.testing.assert_allclose(kernels.diagonal(Composed(jnp.cos), X), np.cos(np.sum(X * X, axis=1)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["relu", "tanh"])
+def test_the_number_of_threads_changes_no_bit(name, monkeypatch):
+    kernel, X = KERNELS[name](), points(2100, dtype=np.float32)
+    seen = []
+    for workers, ahead in ((1, 1), (7, 2)):
+        monkeypatch.setattr(kernel_tiles, "WORKERS", workers)
+        monkeypatch.setattr(kernel_tiles, "AHEAD", ahead)
+        blocks = kernels.gram_blocks(kernel, X, block_rows=700)
+        seen += [kernels.gram(kernel, X), np.vstack([block for _, block in blocks])]
+    for other in seen[1:]:
+        np.testing.assert_array_equal(seen[0], other)
+
+
+def test_threads_follow_the_callers_settings_and_end_with_the_call():
+    def asked():
+        return str(jax.config.jax_default_matmul_precision), str(jax.config.jax_default_device)
+
+    device = jax.devices()[0]
+    with jax.default_matmul_precision("highest"), jax.default_device(device):
+        settings = kernel_tiles.ThreadSettings()
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(asked).result() == ("None", "None")
+        assert pool.submit(settings.run, asked).result() == ("highest", str(device))
+
+    steps = kernels.gram_steps(KERNELS["relu"](), points(4000, dtype=np.float32))
+    for _ in range(5):
+        next(steps)
+    assert any(thread.name.startswith("tightwidth-tiles") for thread in threading.enumerate())
+    steps.close()
+    assert not any(thread.name.startswith("tightwidth-tiles") for thread in threading.enumerate())
 
 
 def test_other_numbers_count_as_float64_and_arrays_of_jax_are_tables():

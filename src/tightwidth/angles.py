@@ -29,6 +29,20 @@ ARCSINE = {
         *(7.075290061433599e-11, 3.955688408409156e-11, 1.2210560048455782e-11),
     ),
 }
+# arccos(a) / sqrt(1 - a) as a polynomial in 2 a - 1, for a in [0, 1]: as above
+ARCCOSINE = {
+    "float32": (
+        *(1.4809609651565552, -0.07601608335971832, 0.011029966175556183, -0.0021493202075362206),
+        *(0.00047883400111459196, -0.00011650348460534588, 3.51631133526098e-05, -9.466701158089563e-06),
+    ),
+    "float64": (
+        *(1.480960979386122, -0.07601609123466539, 0.011029313317978387, -0.0021491358589899785),
+        *(0.00048205410057980847, -0.00011741250458649288, 3.0187169965332885e-05, -8.063536137807434e-06),
+        *(2.2160198619896716e-06, -6.225475238484584e-07, 1.7797315671562673e-07, -5.1570673585322806e-08),
+        *(1.5132092614032973e-08, -4.543230902598339e-09, 1.3584236542647276e-09, -3.5558311850536484e-10),
+        *(1.0752605823271504e-10, -5.950963698428256e-11, 1.8289183033534515e-11),
+    ),
+}
 SERIES = (2 / 6, -4 / 120, 6 / 5040, -8 / 362880, 10 / 39916800, -12 / 6227020800, 14 / 1307674368000)
 
 
@@ -60,9 +74,33 @@ class GaussianPair(NamedTuple):
         return self.scale * self.rho
 
     @property
+    def complement(self) -> Real:
+        """``pi - theta``, exact where theta is almost pi."""
+        return complement(self.rho, self.sine)
+
+    @property
     def determinant(self) -> Real:
         """Determinant of the covariance matrix, without cancellation."""
         return (self.scale * self.sine) ** 2
+
+
+class FarPair(GaussianPair):
+    """Hold a pair whose angle is known to be neither almost 0 nor almost pi: its sine is that of `sine_of`."""
+
+    @property
+    def complement(self) -> Real:
+        """``pi - theta`` from the correlation alone, with a third of the operations."""
+        size = jnp.abs(self.rho)
+        acute = jnp.sqrt(jnp.maximum(1 - size, 0)) * _horner(ARCCOSINE, 2 * size - 1)
+        return jnp.where(self.rho > 0, jnp.asarray(jnp.pi, acute.dtype) - acute, acute)
+
+
+def _horner(coefficients: dict[str, tuple[float, ...]], t: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    of_dtype = coefficients[str(t.dtype)]
+    polynomial = jnp.full_like(t, of_dtype[-1])
+    for coefficient in reversed(of_dtype[:-1]):
+        polynomial = polynomial * t + jnp.asarray(coefficient, t.dtype)
+    return polynomial
 
 
 def sine_of(rho: Float[Array, "*s"]) -> Float[Array, "*s"]:
@@ -80,13 +118,9 @@ def angle(rho: Float[Array, "*s"], sine: Float[Array, "*s"]) -> Float[Array, "*s
     size = jnp.abs(rho)
     lesser = jnp.minimum(sine, size)
     z = lesser * lesser
-    t = 4 * z - 1
-    polynomial = jnp.zeros_like(t)
-    for coefficient in reversed(ARCSINE[str(t.dtype)]):
-        polynomial = polynomial * t + jnp.asarray(coefficient, t.dtype)
-    arcsine = lesser + lesser * (z * polynomial)
-    acute = jnp.where(sine <= size, arcsine, jnp.asarray(jnp.pi / 2, t.dtype) - arcsine)
-    return jnp.where(rho < 0, jnp.asarray(jnp.pi, t.dtype) - acute, acute)
+    arcsine = lesser + lesser * (z * _horner(ARCSINE, 4 * z - 1))
+    acute = jnp.where(sine <= size, arcsine, jnp.asarray(jnp.pi / 2, z.dtype) - arcsine)
+    return jnp.where(rho < 0, jnp.asarray(jnp.pi, z.dtype) - acute, acute)
 
 
 def complement(rho: Float[Array, "*s"], sine: Float[Array, "*s"]) -> Float[Array, "*s"]:

@@ -24,7 +24,7 @@ from jaxtyping import Array, Float
 
 from tightwidth import activations, duals
 from tightwidth.activations import Activation
-from tightwidth.angles import GaussianPair, sine_of, unit_chords
+from tightwidth.angles import FarPair, GaussianPair, sine_of, unit_chords
 from tightwidth.errors import InputError
 from tightwidth.kernel_layers import Layer, Recursion, common_std, layer_of
 from tightwidth.kernel_tiles import Kernel, Tiling
@@ -83,12 +83,13 @@ class AngularKernel(Kernel):
 
     def diagonal(self, X: Float[np.ndarray, "m d"]) -> Float[np.ndarray, " m"]:
         """Return k(x, x), in the dtype of X, computed in float64."""
-        return self._diagonal(self.recursion(common_norm(norms_and_directions(X)[0], X.dtype)), X)
-
-    def _diagonal(self, recursion: Recursion, X: Float[np.ndarray, "m d"]) -> Float[np.ndarray, " m"]:
         norms, _ = norms_and_directions(X)
+        return self._of_norms(self.recursion(common_norm(norms, X.dtype)), norms).astype(X.dtype)
+
+    def _of_norms(self, recursion: Recursion, norms: Float[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
+        """Return k(x, x) of points of these norms, in float64."""
         same = GaussianPair(norms, norms, (norms > 0).astype(np.float64), (norms == 0).astype(np.float64))
-        return self._of_pairs(recursion, same).astype(X.dtype)
+        return self._of_pairs(recursion, same)
 
     def _of_pairs(self, recursion: Recursion, pair: GaussianPair) -> Float[np.ndarray, " k"]:
         """Return k of pairs whose angles are known exactly, in float64, [k]."""
@@ -120,19 +121,24 @@ class AngularKernel(Kernel):
         norms = np.concatenate([norms_and_directions(part)[0] for part in (X, Z) if part is not None])
         recursion = self.recursion(common_norm(norms, X.dtype))
         dtype = np.dtype(np.float64) if recursion.is_double else X.dtype
+        is_traced = recursion.is_traced
+        diagonal = self._of_norms(recursion, norms if Z is None else norms[:0]).astype(X.dtype)
 
-        def prepare(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        def prepare(points: np.ndarray) -> tuple[Any, Any]:
             norms, directions = norms_and_directions(points)
-            return directions.astype(dtype), norms.astype(dtype)
+            if not is_traced:
+                return directions.astype(dtype), norms.astype(dtype)
+            with jax.enable_x64(dtype == np.float64):
+                return jnp.asarray(directions, dtype), jnp.asarray(norms, dtype)
 
         def compute(x: Any, z: Any, on_diagonal: bool) -> Any:
             with jax.enable_x64(dtype == np.float64):
-                if recursion.is_traced:
+                if is_traced:
                     return _tile(recursion, x, z, on_diagonal)
                 return _correlations(x, z, on_diagonal), x, z
 
         def finish(started: Any, x: np.ndarray, z: np.ndarray, on_diagonal: bool) -> np.ndarray:
-            if recursion.is_traced:
+            if is_traced:
                 values, nearest = np.asarray(started[0]), float(started[1])
             else:
                 (rho, nearest), (_, r), (_, t) = started
@@ -151,14 +157,7 @@ class AngularKernel(Kernel):
                 values[i, j] = self.of_near_pairs(recursion, x[i], z[j])
             return values
 
-        return Tiling(
-            X,
-            Z,
-            prepare=prepare,
-            compute=compute,
-            finish=finish,
-            diagonal=lambda points: self._diagonal(recursion, points),
-        )
+        return Tiling(X, Z, prepare=prepare, compute=compute, finish=finish, diagonal=lambda rows: diagonal[rows])
 
 
 def on_host(recursion: Recursion, pair: GaussianPair) -> Float[np.ndarray, " k"]:
@@ -209,7 +208,7 @@ def _correlations(x: Any, z: Any, on_diagonal: bool) -> tuple[Array, Array]:
 @functools.partial(jax.jit, static_argnames="on_diagonal")
 def _tile(recursion: Recursion, x: Any, z: Any, on_diagonal: bool) -> tuple[Array, Array]:
     rho, nearest = _product(x, z, on_diagonal)
-    return recursion(GaussianPair(x[1][:, None], z[1][None, :], rho, sine_of(rho))), nearest
+    return recursion(FarPair(x[1][:, None], z[1][None, :], rho, sine_of(rho))), nearest
 
 
 def tangent(activation: str | Activation, *, B: float = math.inf, part: Part = "both") -> AngularKernel:

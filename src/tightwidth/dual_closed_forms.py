@@ -21,14 +21,14 @@ Formula = Callable[..., Any]
 
 def two_slopes(pair: GaussianPair, low: float, high: float) -> Array:
     """``sigma(x) = low x`` on the left of 0 and ``high x`` on the right: relu, leaky relu, abs, identity."""
-    arc = complement(pair.rho, pair.sine)
+    arc = pair.complement
     bend = (high - low) ** 2 / (2 * math.pi)
     return pair.scale * (bend * (pair.sine + arc * pair.rho) + low * high * pair.rho)
 
 
 def two_slopes_prime(pair: GaussianPair, low: float, high: float) -> Array:
     """Return ``(high - low)^2 (pi - theta) / (2 pi) + low high``."""
-    return (high - low) ** 2 / (2 * math.pi) * complement(pair.rho, pair.sine) + low * high
+    return (high - low) ** 2 / (2 * math.pi) * pair.complement + low * high
 
 
 def two_slopes_versine(pair: GaussianPair, low: float, high: float) -> Array:
@@ -47,7 +47,7 @@ def two_slopes_versine(pair: GaussianPair, low: float, high: float) -> Array:
 
 def steps(pair: GaussianPair, low: float, high: float) -> Array:
     """``sigma = low`` on the left of 0 and ``high`` on the right: step, sign; 0 if u or v is constant."""
-    value = (high - low) ** 2 / (2 * math.pi) * complement(pair.rho, pair.sine) + low * high
+    value = (high - low) ** 2 / (2 * math.pi) * pair.complement + low * high
     return jnp.where(jnp.asarray(pair.scale) > 0, value, 0)
 
 
@@ -104,7 +104,7 @@ def arc_cosine_coefficients(n: int) -> tuple[tuple[float, ...], tuple[float, ...
 def rectified_monomial(pair: GaussianPair, n: int) -> Array:
     """``sigma(x) = max(x, 0)^n``: the arc-cosine kernel of order n."""
     A, B = arc_cosine_coefficients(n)
-    arc = complement(pair.rho, pair.sine)
+    arc = pair.complement
     return pair.scale**n * (_polynomial(A, pair.rho) * arc + _polynomial(B, pair.rho) * pair.sine) / (2 * math.pi)
 
 

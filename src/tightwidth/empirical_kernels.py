@@ -121,7 +121,7 @@ class EmpiricalTangent(Kernel):
             compute=compute,
             # added here: a fused multiply-add would round the sum of the parts otherwise than the parts
             finish=lambda parts, *_: np.add.reduce([np.asarray(part) for part in parts]),
-            diagonal=kernel.diagonal,
+            diagonal=lambda rows: kernel.diagonal(X[rows]),
         )
 
 

@@ -54,7 +54,9 @@ class GaussianKernel(Kernel):
         def finish(tile: Any, *_: Any) -> np.ndarray:
             return np.asarray(tile).astype(X.dtype)
 
-        return Tiling(X, Z, prepare=prepare, compute=compute, finish=finish, diagonal=self.diagonal)
+        return Tiling(
+            X, Z, prepare=prepare, compute=compute, finish=finish, diagonal=lambda rows: self.diagonal(X[rows])
+        )
 
 
 @jax.jit

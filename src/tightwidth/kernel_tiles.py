@@ -4,13 +4,21 @@ The sample is cut into tiles of 512 points from its first row on, padded with ze
 few shapes compile, and the bits of an entry depend on nothing but the sample.  A sample of fewer points is one tile,
 padded to 64, 128 or 256.  Where K(X, X) is meant, tiles below
 the diagonal are transposes of those above, and the matrix is symmetric by construction.
+
+Several tiles are under way at a time, each in a thread: a product of this size does not keep a machine busy, and JAX
+runs what one thread gives it one after the other.
 """
 
 import functools
+import os
+import threading
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from itertools import islice
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -19,11 +27,13 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tightwidth.memory import fits
-from tightwidth.precision import in_precision_of
 
 TILE, SMALLEST_TILE = 512, 64
-PENDING = 3  # tiles computed ahead of the one that is copied
+WORKERS = min(16, max(3, os.cpu_count() or 1))  # threads; one's tile is copied while another's is computed
+AHEAD = 8  # tiles for each thread that are begun before the first of them is used
+PAD = 16  # columns beside a tile that is transposed
 KEPT_SHARE = 0.25  # of the machine's memory, for what is kept of the points
+Used = TypeVar("Used")
 Rows = Any  # what a kernel keeps of a tile of points: a tree of arrays with the tile in front
 
 
@@ -38,11 +48,28 @@ def tile_size(n: int) -> int:
     return min(TILE, max(SMALLEST_TILE, 1 << max(0, n - 1).bit_length()))
 
 
+class ThreadSettings:
+    """Hold what the caller's thread has told JAX by contexts: its device and its precision of products.
+
+    Contexts of one thread say nothing to another.
+    """
+
+    def __init__(self) -> None:
+        """Read the settings of this thread."""
+        self.device, self.precision = jax.config.jax_default_device, jax.config.jax_default_matmul_precision
+
+    def run(self, function: Callable[..., Used], *args: Any) -> Used:
+        """Call a function, in any thread, under these settings."""
+        with jax.default_device(self.device), jax.default_matmul_precision(self.precision):
+            return function(*args)
+
+
 class Tiling:
     """Compute the tiles of one kernel matrix.
 
     ``compute(x, z, on_diagonal)`` returns a tile, perhaps still being computed, of what ``prepare`` made of two tiles
-    of points; ``finish(tile, x points, z points, on_diagonal)`` turns it into a NumPy array.
+    of points; ``finish(tile, x points, z points, on_diagonal)`` turns it into a NumPy array; ``diagonal(rows)`` returns
+    k(x, x) for a slice of the points X.
     """
 
     def __init__(
@@ -53,14 +80,20 @@ class Tiling:
         prepare: Callable[[np.ndarray], Rows],
         compute: Callable[[Rows, Rows, bool], Any],
         finish: Callable[[Any, np.ndarray, np.ndarray, bool], np.ndarray],
-        diagonal: Callable[[np.ndarray], np.ndarray],
+        diagonal: Callable[[slice], np.ndarray],
     ) -> None:
         """Hold the points and how their tiles come about; nothing is computed yet."""
         self.X, self.Z = X, X if Z is None else Z
         self.sizes = (tile_size(len(self.X)), tile_size(len(self.Z)))
         self.is_symmetric = Z is None
         self._prepare, self._compute, self._finish, self._diagonal = prepare, compute, finish, diagonal
+        self._is_compiled = False
+        self._lock = threading.Lock()
         self._rows: dict[tuple[bool, int], Rows] = {}
+        self._cuts = [
+            [slice(start, min(n, start + size)) for start in range(0, n, size)]
+            for n, size in zip(self.shape, self.sizes, strict=True)
+        ]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -69,8 +102,11 @@ class Tiling:
 
     def cuts(self, axis: int) -> list[slice]:
         """Return the tiles of one axis as slices of the points."""
-        n, size = self.shape[axis], self.sizes[axis]
-        return [slice(start, min(n, start + size)) for start in range(0, n, size)]
+        return self._cuts[axis]
+
+    def _settings(self) -> AbstractContextManager[Any]:
+        """Return the context of one piece of work: the precision of the points."""
+        return jax.enable_x64(True) if self.X.dtype == np.float64 else nullcontext()
 
     def _points(self, axis: int, index: int) -> np.ndarray:
         size = self.sizes[axis]
@@ -79,34 +115,31 @@ class Tiling:
 
     def _prepared(self, axis: int, index: int) -> Rows:
         which = (bool(axis) and not self.is_symmetric, index)
-        if which not in self._rows:
-            with in_precision_of(self.X):
-                rows = self._prepare(self._points(axis, index))
-            n_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(rows))
-            while len(self._rows) > PENDING and not fits((len(self._rows) + 1) * n_bytes, KEPT_SHARE):
-                self._rows.pop(next(iter(self._rows)))
-            self._rows[which] = rows
-        return self._rows[which]
+        with self._lock:
+            if which not in self._rows:
+                with self._settings():
+                    rows = self._prepare(self._points(axis, index))
+                n_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(rows))
+                while len(self._rows) > WORKERS and not fits((len(self._rows) + 1) * n_bytes, KEPT_SHARE):
+                    self._rows.pop(next(iter(self._rows)))
+                self._rows[which] = rows
+            return self._rows[which]
 
     def start(self, i: int, j: int) -> Any:
         """Begin to compute tile (i, j), i <= j where the matrix is symmetric."""
         x, z = self._prepared(0, i), self._prepared(1, j)
-        with in_precision_of(self.X):
+        with self._settings():
             return self._compute(x, z, self.is_symmetric and i == j)
 
     def end(self, i: int, j: int, started: Any) -> Float[np.ndarray, "rows columns"]:
         """Return tile (i, j) without its padding; a tile on the diagonal of K(X, X) is made symmetric."""
         on_diagonal = self.is_symmetric and i == j
-        with in_precision_of(self.X):
+        with self._settings():
             x, z = self._points(0, i), self._points(1, j)
             tile = self._finish(started, x, z, on_diagonal)
             rows, columns = self.cuts(0)[i], self.cuts(1)[j]
             tile = tile[: rows.stop - rows.start, : columns.stop - columns.start]
-            if on_diagonal:
-                upper = np.triu(tile, 1)
-                tile = upper + upper.T
-                np.fill_diagonal(tile, self._diagonal(x[: len(tile)]))
-        return tile
+            return _mirrored(tile, self._diagonal(rows)) if on_diagonal else tile
 
     def tile(self, i: int, j: int) -> Float[np.ndarray, "rows columns"]:
         """Return tile (i, j), below the diagonal of K(X, X) the transpose of tile (j, i)."""
@@ -114,22 +147,64 @@ class Tiling:
             return self.tile(j, i).T
         return self.end(i, j, self.start(i, j))
 
-    def tiles(self) -> Iterator[tuple[int, int, Float[np.ndarray, "rows columns"]]]:
-        """Yield (i, j, tile) for all tiles, on and above the diagonal where the matrix is symmetric."""
-        pending: deque[tuple[int, int, Any]] = deque()
+    def places(self) -> Iterator[tuple[int, int]]:
+        """Yield (i, j) of all tiles, on and above the diagonal where the matrix is symmetric."""
         for i in range(len(self.cuts(0))):
             for j in range(i if self.is_symmetric else 0, len(self.cuts(1))):
-                pending.append((i, j, self.start(i, j)))
-                if len(pending) > PENDING:
-                    done = pending.popleft()
-                    yield done[0], done[1], self.end(*done)
-        for done in pending:
-            yield done[0], done[1], self.end(*done)
+                yield i, j
+
+    def tiles(self) -> Iterator[tuple[int, int, Float[np.ndarray, "rows columns"]]]:
+        """Yield (i, j, tile) for all `places`."""
+        yield from self.each(self.places(), lambda i, j, tile: (i, j, tile))
+
+    def each(
+        self, places: Iterable[tuple[int, int]], use: Callable[[int, int, Float[np.ndarray, "rows columns"]], Used]
+    ) -> Iterator[Used]:
+        """Yield ``use(i, j, tile)`` for tiles at these places, in their order.
+
+        Tiles are computed and used in threads, several at a time; the very first two before all others, by the
+        caller's thread, so that each compiled function is compiled once.
+        """
+        ahead = iter(places)
+        for i, j in islice(ahead, 0 if self._is_compiled else 2):
+            yield use(i, j, self.tile(i, j))
+        self._is_compiled = True
+        begun: deque[Future[Used]] = deque()
+        workers = ThreadPoolExecutor(WORKERS, "tightwidth-tiles")
+        settings = ThreadSettings()
+        try:
+            for i, j in ahead:
+                begun.append(workers.submit(settings.run, lambda i, j: use(i, j, self.tile(i, j)), i, j))
+                if len(begun) > AHEAD * WORKERS:
+                    yield begun.popleft().result()
+            while begun:
+                yield begun.popleft().result()
+        finally:
+            workers.shutdown(cancel_futures=True)
 
     def n_tiles(self) -> int:
         """Return how many tiles `tiles` yields."""
         rows, columns = len(self.cuts(0)), len(self.cuts(1))
         return rows * (rows + 1) // 2 if self.is_symmetric else rows * columns
+
+
+def copy_transposed(tile: Float[np.ndarray, "m n"], out: Float[np.ndarray, "n m"]) -> None:
+    """Copy the transpose by way of a padded copy, three times faster than at once.
+
+    The rows of a tile lie a power of two apart, so that the entries of a column would share few lines of the cache.
+    """
+    padded = np.empty((len(tile), tile.shape[1] + PAD), tile.dtype)[:, : tile.shape[1]]
+    padded[:] = tile
+    out[:] = padded.T
+
+
+def _mirrored(tile: Float[np.ndarray, "m m"], diagonal: Float[np.ndarray, " m"]) -> Float[np.ndarray, "m m"]:
+    """Return the symmetric matrix with this diagonal and with what stands above the tile's."""
+    out = np.empty((len(tile), len(tile) + PAD), tile.dtype)[:, : len(tile)]
+    out[:] = tile
+    np.copyto(out, out.T, where=np.tri(len(out), k=-1, dtype=bool))
+    np.fill_diagonal(out, diagonal)
+    return out
 
 
 class Kernel(eqx.Module):
@@ -154,15 +229,15 @@ class Kernel(eqx.Module):
             prepare=jnp.asarray,
             compute=lambda x, z, _: _all_pairs(self, x, z),
             finish=lambda tile, *_: np.asarray(tile),
-            diagonal=self.diagonal,
+            diagonal=lambda rows: self.diagonal(X[rows]),
         )
 
 
-@jax.jit
+@eqx.filter_jit
 def _pairwise(kernel: Kernel, x: Array, z: Array) -> Array:
     return jax.vmap(kernel.of_points)(x, z)
 
 
-@jax.jit
+@eqx.filter_jit
 def _all_pairs(kernel: Kernel, X: Array, Z: Array) -> Array:
     return jax.lax.map(lambda x: jax.vmap(functools.partial(kernel.of_points, x))(Z), X)

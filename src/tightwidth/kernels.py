@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from tightwidth.contradictions import check_table
 from tightwidth.errors import DataError, InputError
-from tightwidth.kernel_tiles import TILE, Kernel, Tiling
+from tightwidth.kernel_tiles import TILE, Kernel, Tiling, copy_transposed
 from tightwidth.memory import check_fits
 from tightwidth.precision import in_precision_of
 
@@ -77,10 +77,13 @@ def gram_steps(kernel: Kernel, X: Any, Z: Any = None) -> Generator[Progress, Non
     tiling = kernel.tiling(X, Z)
     rows, columns = tiling.cuts(0), tiling.cuts(1)
     out = np.empty(shape, X.dtype)
-    for done, (i, j, tile) in enumerate(tiling.tiles(), start=1):
+
+    def put(i: int, j: int, tile: np.ndarray) -> None:
         out[rows[i], columns[j]] = tile
         if tiling.is_symmetric and i != j:
-            out[rows[j], columns[i]] = tile.T
+            copy_transposed(tile, out[rows[j], columns[i]])
+
+    for done, _ in enumerate(tiling.each(tiling.places(), put), start=1):
         yield Progress(done, tiling.n_tiles())
     return out
 
@@ -152,7 +155,6 @@ def gram_blocks(
 
 def _blocks(tiling: Tiling, size: int, first_row: int) -> Iterator[tuple[slice, np.ndarray]]:
     m, n = tiling.shape
-    columns = tiling.cuts(1)
     strip, at = np.empty((0, n), tiling.X.dtype), -1
     for start in range(first_row, m, size):
         block = np.empty((min(size, m - start), n), tiling.X.dtype)
@@ -160,14 +162,24 @@ def _blocks(tiling: Tiling, size: int, first_row: int) -> Iterator[tuple[slice, 
         while filled < len(block):
             index, inside = divmod(start + filled, tiling.sizes[0])
             if index != at:
-                rows = tiling.cuts(0)[index]
-                strip, at = np.empty((rows.stop - rows.start, n), tiling.X.dtype), index
-                for j, column in enumerate(columns):
-                    strip[:, column] = tiling.tile(index, j)
+                strip, at = _strip(tiling, index), index
             take = min(len(strip) - inside, len(block) - filled)
             block[filled : filled + take] = strip[inside : inside + take]
             filled += take
         yield slice(start, start + len(block)), block
+
+
+def _strip(tiling: Tiling, index: int) -> np.ndarray:
+    """Return the rows of one tile, with all columns."""
+    rows, columns = tiling.cuts(0)[index], tiling.cuts(1)
+    strip = np.empty((rows.stop - rows.start, tiling.shape[1]), tiling.X.dtype)
+
+    def put(_: int, j: int, tile: np.ndarray) -> None:
+        strip[:, columns[j]] = tile
+
+    for _ in tiling.each([(index, j) for j in range(len(columns))], put):
+        pass
+    return strip
 
 
 def product_steps(kernel: Kernel, V: Any, X: Any, Z: Any = None) -> Generator[Progress, None, Float[np.ndarray, "..."]]:

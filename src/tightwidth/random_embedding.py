@@ -265,7 +265,12 @@ class RandomKernel(Kernel):
             return total / embedding.q
 
         return Tiling(
-            X, Z, prepare=prepare, compute=compute, finish=lambda tile, *_: np.asarray(tile), diagonal=self.diagonal
+            X,
+            Z,
+            prepare=prepare,
+            compute=compute,
+            finish=lambda tile, *_: np.asarray(tile),
+            diagonal=lambda rows: self.diagonal(X[rows]),
         )
 
 

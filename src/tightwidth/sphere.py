@@ -150,11 +150,13 @@ def check_on_sphere(X: Float[np.ndarray, "m d"]) -> None:
 
 def norms_and_directions(X: Float[np.ndarray, "m d"]) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, "m d"]]:
     """Return the norms of the rows and the rows divided by them, in float64; a zero row has the direction 0."""
-    # scale first, so that squares of huge or tiny entries neither overflow nor vanish
-    largest = np.abs(X).max(axis=1, keepdims=True, initial=0).astype(np.float64)
-    scaled = X.astype(np.float64) / np.where(largest > 0, largest, 1)
-    norms = np.linalg.norm(scaled, axis=1, keepdims=True)
-    return (norms * largest)[:, 0], scaled / np.where(norms > 0, norms, 1)
+    wide, largest = X.astype(np.float64, copy=False), np.ones((1, 1))
+    if X.dtype == np.float64:
+        # scale first, so that squares of huge or tiny entries neither overflow nor vanish
+        largest = np.abs(X).max(axis=1, keepdims=True, initial=0)
+        wide = X / np.where(largest > 0, largest, 1)
+    norms = np.sqrt(np.einsum("ij,ij->i", wide, wide))[:, None]
+    return (norms * largest)[:, 0], wide / np.where(norms > 0, norms, 1)
 
 
 def project(X: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m d"]:

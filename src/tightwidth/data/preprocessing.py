@@ -10,6 +10,8 @@ import numpy as np
 from tightwidth.data.table import Labels, PerColumn, Points
 from tightwidth.errors import DataError
 
+LEAST_SPREAD = np.finfo(np.float64).tiny / np.finfo(np.float64).eps
+
 
 @dataclass(frozen=True, eq=False)
 class Standardizer:
@@ -46,7 +48,8 @@ class Standardizer:
 
         Notes
         -----
-        A column is constant if its values are all equal, not if its variance is small.  Deviations are taken
+        A column is constant if its values are all equal, not if its variance is small; all within 1e-292 counts as
+        equal, because numbers that small have lost their digits.  Deviations are taken
         from the first row and divided by the largest of them before they are squared, so that neither a large
         common offset nor very large or small units lose digits.  One float64 copy of X is made.
         """
@@ -63,7 +66,7 @@ class Standardizer:
         offset = deviations[0].copy()
         deviations -= offset
         shift = np.einsum("m,md->d", weights, deviations)
-        constant = ~deviations.any(axis=0)
+        constant = np.abs(deviations).max(axis=0) < LEAST_SPREAD
         deviations -= shift
         largest = np.where(constant, 1.0, np.abs(deviations).max(axis=0))
         deviations /= largest
