@@ -26,7 +26,7 @@ KERNELS = {
 }
 
 
-def points(n, seed=0, dtype=np.float64):
+def points(n, seed=0, dtype: Any = np.float64):
     return (1.3 * oracles.sphere(np.random.default_rng(seed), n, D)).astype(dtype)
 
 
@@ -151,8 +151,10 @@ def test_the_number_of_threads_changes_no_bit(name, monkeypatch):
 
 
 def test_threads_follow_the_callers_settings_and_end_with_the_call():
+    config: Any = jax.config
+
     def asked():
-        return str(jax.config.jax_default_matmul_precision), str(jax.config.jax_default_device)
+        return str(config.jax_default_matmul_precision), str(config.jax_default_device)
 
     device = jax.devices()[0]
     with jax.default_matmul_precision("highest"), jax.default_device(device):

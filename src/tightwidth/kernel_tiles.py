@@ -56,7 +56,8 @@ class ThreadSettings:
 
     def __init__(self) -> None:
         """Read the settings of this thread."""
-        self.device, self.precision = jax.config.jax_default_device, jax.config.jax_default_matmul_precision
+        config: Any = jax.config  # its attributes are made at import
+        self.device, self.precision = config.jax_default_device, config.jax_default_matmul_precision
 
     def run(self, function: Callable[..., Used], *args: Any) -> Used:
         """Call a function, in any thread, under these settings."""
