@@ -47,7 +47,9 @@ def test_every_numbered_label_has_one_home():
     check_homes(homes())
 
 
-@pytest.mark.parametrize("label", ["Algorithm 1", "Footnote 2", "Theorem 7", "Equation (1)"])
+@pytest.mark.parametrize(
+    "label", ["Algorithm 1", "Footnote 2", "Corollary 3", "Theorem 4", "Theorem 7", "Equation (1)"]
+)
 def test_the_main_objects_of_the_paper_have_a_home(label):
     assert len(find(label)) == 1
 
@@ -79,6 +81,12 @@ def test_a_second_home_is_refused(package):
     (package / "two.py").write_text(f"def f():\n    {claiming('Theorem 4')}\n")
     with pytest.raises(ValueError, match=r"Theorem 4 has 2 homes \(inner/one.py:3, two.py:1\); leave the claim"):
         check_homes(homes(package))
+
+
+def test_bars_of_norms_end_no_cell_of_the_table():
+    rows = [line for line in markdown().splitlines() if line.startswith("|")]
+    assert any("||f||" in summary for summary in SUMMARIES.values())
+    assert {len(re.split(r"(?<!\\)\|", row)) for row in rows} == {5}
 
 
 def test_a_section_may_have_two_homes(package):

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 import oracles
-from thresholds import FAILURE, hoeffding
+from thresholds import hoeffding
 from tightwidth import sphere
 from tightwidth.errors import DataError, InputError
 from tightwidth.sphere import (
-    R_of_random_points,
     R_of_sample,
     check_on_sphere,
     discrete_cube,
@@ -137,20 +136,6 @@ def test_R_in_high_dimension_is_never_underestimated(kind, monkeypatch):
         assert R_of_sample(X) < 1.01 * truth  # 60 steps span the whole space
         monkeypatch.setattr(sphere, "BOUND_STEPS", 30)
         assert truth < R_of_sample(X) < 1.2 * truth
-
-
-def test_R_of_random_points_is_that_of_marchenko_and_pastur():
-    m, d = 2000, 200
-    # The largest singular value is 1-Lipschitz in the rows, so by concentration on the sphere it is off its mean by
-    # more than t with probability 2 exp(-(d - 1) t^2 / 2); the mean is off the limit by about m^{-2/3}.
-    t = np.sqrt(2 * np.log(2 / FAILURE) / (d - 1))
-    threshold = np.sqrt(d / m) * t + 0.02
-    seen = R_of_sample(drawn(uniform(d), m))
-    assert abs(seen - R_of_random_points(m, d)) < threshold
-    for wrong in (1 + d / m, np.sqrt(1 + d / m), 1.0, 1 + 2 * np.sqrt(d / m)):
-        assert abs(seen - wrong) > threshold
-    assert R_of_random_points(4, 4) == 2 == R_of_random_points(1, 4)  # never above sqrt(d)
-    assert R_of_random_points(10**9, 4) == pytest.approx(1, abs=1e-4)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

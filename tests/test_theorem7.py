@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.linalg import eigh
+from scipy.optimize import minimize_scalar
 
 import certificate_oracles as oracle
 from tightwidth import activations, losses, worst_case
@@ -41,17 +42,38 @@ class TestWidth:
 
 
 class TestSteps:
-    @pytest.mark.parametrize("perceptron", [False, True])
+    @pytest.mark.parametrize("loss", ["hinge", "perceptron", "huber"])
     @pytest.mark.parametrize(("epsilon", "b"), [(0.05, 1), (0.01, 64)])
-    def test_the_formula_and_its_inverse(self, perceptron, epsilon, b):
-        given = replace(GIVEN, L=2.0, C=0.7)
-        T = thm7.sufficient_steps(given, epsilon=epsilon, batch_size=b, perceptron=perceptron)
+    def test_the_formula_and_its_inverse(self, loss, epsilon, b):
+        given = replace(GIVEN, L=2.0, C=0.7, least_loss=0.5 if loss == "huber" else 1.0)
+        perceptron, loss = loss == "perceptron", "hinge" if loss == "huber" else loss
+        T = thm7.sufficient_steps(given, epsilon=epsilon, batch_size=b, loss=loss)
         G_squared = (2.0 * 0.7) ** 2 * (1 / b + (1 - 1 / b) * 1.3**2 / 20)
         assert thm7.gradient_bound(given, batch_size=b) == pytest.approx(G_squared)
-        assert pytest.approx(2 * 4000 * G_squared / epsilon ** (1 if perceptron else 2), abs=1) == T
-        assert thm7.error(given, n_steps=T, batch_size=b, perceptron=perceptron) <= epsilon
-        assert thm7.error(given, n_steps=T - 1, batch_size=b, perceptron=perceptron) > epsilon
-        assert thm7.error(given, n_steps=1, batch_size=b, perceptron=perceptron) == 1
+        share = epsilon if perceptron else (given.least_loss * epsilon) ** 2
+        assert pytest.approx(2 * 4000 * G_squared / share, abs=1) == T
+        assert thm7.error(given, n_steps=T, batch_size=b, loss=loss) <= epsilon
+        assert thm7.error(given, n_steps=T - 1, batch_size=b, loss=loss) > epsilon
+        assert thm7.error(given, n_steps=1, batch_size=b, loss=loss) == 1
+
+    @pytest.mark.parametrize("epsilon", [0.3, 0.01])
+    def test_the_logistic_loss(self, epsilon):
+        """The best multiple c of the interpolant, by search, in ``[ln(1 + e^-c) + c sqrt(N/T)]/ln 2``."""
+        T = thm7.sufficient_steps(GIVEN, epsilon=epsilon, batch_size=4, loss="logistic")
+        N = 2 * 4000 * thm7.gradient_bound(GIVEN, batch_size=4)
+
+        def share(T):
+            best = minimize_scalar(
+                lambda c: (np.log1p(np.exp(-c)) + c * math.sqrt(N / T)) / math.log(2), bounds=(0, 60), method="bounded"
+            )
+            return best.fun
+
+        assert share(T) == pytest.approx(epsilon, rel=1e-6)
+        assert thm7.error(GIVEN, n_steps=T, batch_size=4, loss="logistic") == pytest.approx(share(T), rel=1e-6)
+        assert thm7.error(GIVEN, n_steps=T, batch_size=4, loss="logistic") <= epsilon
+        assert thm7.error(GIVEN, n_steps=T - 1, batch_size=4, loss="logistic") > epsilon
+        assert thm7.error(GIVEN, n_steps=1, batch_size=4, loss="logistic") == 1
+        assert thm7.sufficient_steps(GIVEN, epsilon=epsilon, batch_size=4) < T  # the hinge is cheaper
 
     def test_monotone(self):
         T = thm7.sufficient_steps(GIVEN, epsilon=0.05, batch_size=4)
@@ -131,13 +153,15 @@ class TestOnASample:
             R=R,
             epsilon=0.1,
             batch_size=b,
-            perceptron=loss == "perceptron",
             seed=0,
         )
 
-    @pytest.mark.parametrize(("loss", "power"), [("hinge", 2), ("perceptron", 1), ("logistic", 2)])
+    # the entropy of a coin with probability 0.01298686 is 0.1 bits
+    @pytest.mark.parametrize(
+        ("loss", "share"), [("hinge", 0.1**2), ("perceptron", 0.1), ("logistic", 0.01298686**2), ("huber", 0.05**2)]
+    )
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-    def test_numbers_are_those_of_the_dense_kernel(self, loss, power, dtype):
+    def test_numbers_are_those_of_the_dense_kernel(self, loss, share, dtype):
         X, y = self.sample(dtype)
         found = self.computed(X, y, loss=loss)
         assert isinstance(found, worst_case.WorstCase)
@@ -151,7 +175,7 @@ class TestOnASample:
         q = 6.518 * 1.5**2 * self.m / self.d * math.log(self.m / 0.01) / found.lambda_min
         assert found.n_pairs == pytest.approx(q, rel=1e-4)
         G_squared = 1 / 3 + 2 / 3 * 1.5**2 / self.d
-        assert found.n_steps == pytest.approx(2 * found.label_norm_squared * G_squared / 0.1**power, abs=1)
+        assert found.n_steps == pytest.approx(2 * found.label_norm_squared * G_squared / share, abs=1, rel=1e-6)
 
     def test_every_activation_has_an_expected_kernel(self):
         X, y = self.sample()

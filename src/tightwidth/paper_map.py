@@ -181,7 +181,8 @@ def markdown(package: Path = PACKAGE) -> str:
     for home in found:
         link = f"[`{home.name.removeprefix(package.name + '.')}`](../src/{package.name}/{home.path})"
         places.setdefault(home.label, []).append(link)
-    rows = [f"| {label} | {SUMMARIES[label]} | {'<br>'.join(links)} |\n" for label, links in places.items()]
+    cells = {label: summary.replace("|", r"\|") for label, summary in SUMMARIES.items()}  # as norms have bars
+    rows = [f"| {label} | {cells[label]} | {'<br>'.join(links)} |\n" for label, links in places.items()]
     homeless = [label for label in SUMMARIES if label not in places]
     return HEADER + "".join(rows) + f"\nWithout code of their own: {', '.join(homeless)}.\n"
 

@@ -124,11 +124,6 @@ def R_of_sample(X: Float[np.ndarray, "m d"], *, seed: int = 0) -> float:
     return min(max(1.0, math.sqrt(d * top)), math.sqrt(d))
 
 
-def R_of_random_points(m: int, d: int) -> float:
-    """Return the limit of R for m uniform points on the sphere: ``1 + sqrt(d/m)`` (Marchenko and Pastur)."""
-    return min(1 + math.sqrt(d / m), math.sqrt(d))
-
-
 def check_on_sphere(X: Float[np.ndarray, "m d"]) -> None:
     """Raise unless every row has norm 1, up to rounding.
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import jax
 import numpy as np
 from jaxtyping import Float
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
@@ -10,7 +11,7 @@ from tightwidth.activations import Activation
 from tightwidth.angular_kernels import tangent
 from tightwidth.errors import HypothesisError
 from tightwidth.kernels import gram
-from tightwidth.losses import Loss
+from tightwidth.losses import REGISTRY, Loss, least_loss_of_a_mistake
 from tightwidth.spectrum import largest_eigenvalue_bound
 from tightwidth.theorems import thm7_memorization as thm7
 
@@ -37,14 +38,15 @@ def worst_case(
     R: float,
     epsilon: float,
     batch_size: int,
-    perceptron: bool,
     seed: int,
 ) -> WorstCase | str:
     """Return what Theorem 7 asks for, or one line that says why it was not computed.
 
     ``lambda_min(K)`` is bounded from below through the largest eigenvalue of the inverse, except with probability 1e-9.
     """
-    m, d = X.shape
+    (m, d), kind = X.shape, _kind(loss)
+    if kind is None:
+        return f"no constants of Theorem 7 are known for the {loss.name} loss"
     if m > LARGEST_SAMPLE:
         return f"the expected kernel of {m} points is not factorized (at most {LARGEST_SAMPLE})"
     K = gram(tangent(activation, part="hidden"), X.astype(np.float64))
@@ -61,9 +63,22 @@ def worst_case(
     if not (0 < inverse_top < np.inf and label_norm_squared > 0):
         return "the expected kernel is too ill-conditioned on this sample"
     try:
-        given = thm7.Hypotheses(m, d, R, activation.C, 1 / inverse_top, label_norm_squared, loss.L)
+        least = 1.0 if kind == "perceptron" else least_loss_of_a_mistake(loss)
+        given = thm7.Hypotheses(m, d, R, activation.C, 1 / inverse_top, label_norm_squared, loss.L, least)
         q = thm7.sufficient_pairs(given)
-        T = thm7.sufficient_steps(given, epsilon=epsilon, batch_size=batch_size, perceptron=perceptron)
+        T = thm7.sufficient_steps(given, epsilon=epsilon, batch_size=batch_size, loss=kind)
     except HypothesisError as error:
         return str(error)
     return WorstCase(q, T, 1 / inverse_top, label_norm_squared)
+
+
+def _kind(loss: Loss) -> thm7.MemorizingLoss | None:
+    """Return which of the theorem's formulas holds for the loss: the hinge's for all that are 0 at h = y."""
+    if loss is REGISTRY["perceptron"]:
+        return "perceptron"
+    if loss is REGISTRY["logistic"]:
+        return "logistic"
+    y = np.array([1.0, -1.0])
+    with jax.enable_x64(True):
+        at_labels = np.asarray(jax.jit(loss.value)(y, y))
+    return "hinge" if not at_labels.any() else None

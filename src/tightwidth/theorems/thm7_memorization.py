@@ -7,9 +7,14 @@ have ``M_W^2 <= 2 y^T K^{-1} y``, and the regret bound of SGD does the rest (doc
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
-from tightwidth.errors import HypothesisError
+from scipy.optimize import brentq
 
+from tightwidth.theorems.hypotheses import require, require_positive, require_R, require_share
+
+MemorizingLoss = Literal["hinge", "perceptron", "logistic"]
+LOSSES = ("hinge", "perceptron", "logistic")
 MOST_STEPS = 1e18  # beyond, a number of steps says nothing
 CHERNOFF = 2 / (1 - math.log(2))  # 1 / (the exponent 1/2 - (ln 2)/2 of the lower tail at one half)
 
@@ -32,6 +37,9 @@ class Hypotheses:
         ``y^T K^{-1} y``, or an upper bound on it.
     L
         Lipschitz constant of the loss.
+    least_loss
+        l0, the least loss of a mistake, where the loss is none of the three with a formula of its own: 1 for the
+        absolute loss, 1/2 for huber.
 
     Raises
     ------
@@ -46,41 +54,23 @@ class Hypotheses:
     lambda_min: float
     label_norm_squared: float
     L: float = 1.0
+    least_loss: float = 1.0
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        conditions = (
-            (
-                self.m >= 1 and self.d >= 1,
-                f"m={self.m} points in d={self.d} dimensions: both must be at least 1",
-            ),
-            (
-                1 <= self.R <= math.sqrt(self.d) * (1 + 1e-9),
-                f"R={self.R:g} must lie in [1, sqrt(d)={math.sqrt(self.d):g}]",
-            ),
-            (
-                0 < self.C < math.inf,
-                f"C={self.C:g} must be positive and finite: a decent activation that is not constant",
-            ),
-            (
-                self.lambda_min > 0,
-                f"lambda_min={self.lambda_min:g} must be positive: the kernel is singular on this sample",
-            ),
-            (
-                0 < self.label_norm_squared < math.inf,
-                f"label_norm_squared={self.label_norm_squared:g} must be positive and finite",
-            ),
-            (0 < self.L < math.inf, f"L={self.L:g} must be positive and finite: a Lipschitz loss"),
+        require(
+            self.m >= 1 and self.d >= 1,
+            f"m={self.m} points in d={self.d} dimensions: both must be at least 1",
         )
-        for holds, message in conditions:
-            if not holds:
-                raise HypothesisError(message)
-
-
-def _check_share(name: str, value: float) -> None:
-    if not 0 < value < 1:
-        message = f"{name}={value:g} must lie strictly between 0 and 1"
-        raise HypothesisError(message)
+        require_R(self.R, self.d)
+        require_positive("C", self.C, "a decent activation that is not constant")
+        require(
+            self.lambda_min > 0,
+            f"lambda_min={self.lambda_min:g} must be positive: the kernel is singular on this sample",
+        )
+        require_positive("label_norm_squared", self.label_norm_squared)
+        require_positive("L", self.L, "a Lipschitz loss")
+        require_positive("least_loss", self.least_loss, "a loss that charges for mistakes")
 
 
 def sufficient_pairs(given: Hypotheses, *, delta: float = 0.01) -> int:
@@ -90,7 +80,7 @@ def sufficient_pairs(given: Hypotheses, *, delta: float = 0.01) -> int:
     ----------
     Daniely (2020), Theorem 7.
     """
-    _check_share("delta", delta)
+    require_share("delta", delta)
     per_eigenvalue = given.C**2 * given.R**2 * given.m / given.d / given.lambda_min
     return math.ceil(CHERNOFF * per_eigenvalue * math.log(given.m / delta))
 
@@ -106,21 +96,54 @@ def gradient_bound(given: Hypotheses, *, batch_size: int) -> float:
     return (given.L * given.C) ** 2 * (1 / batch_size + (1 - 1 / batch_size) * given.R**2 / given.d)
 
 
-def sufficient_steps(given: Hypotheses, *, epsilon: float, batch_size: int, perceptron: bool = False) -> int:
-    """Return ``T = 2 y^T K^{-1} y G_b^2 / eps^2`` for the hinge loss, ``/ eps`` for the perceptron.
+def _norm_and_noise(given: Hypotheses, batch_size: int) -> float:
+    """Return ``M_W^2 G_b^2 = 2 y^T K^{-1} y G_b^2``."""
+    return 2 * given.label_norm_squared * gradient_bound(given, batch_size=batch_size)
 
-    Given ``K_W >= K/2``, the random iterate of so many steps then memorizes 1 - epsilon of the sample in expectation.
+
+def _entropy(s: float) -> float:
+    """Return the entropy of a coin that falls on one side with probability s <= 1/2, in bits."""
+    return -(s * math.log2(s) + (1 - s) * math.log1p(-s) / math.log(2))
+
+
+def sufficient_steps(given: Hypotheses, *, epsilon: float, batch_size: int, loss: MemorizingLoss = "hinge") -> int:
+    """Return a T after which the random iterate memorizes 1 - epsilon of the sample in expectation, if ``K_W >= K/2``.
+
+    With ``N = 2 y^T K^{-1} y G_b^2`` and l0 the least loss of a mistake:
+
+    - hinge, and every loss that is 0 at h = y:  ``N/(l0 eps)^2``;
+    - perceptron:  ``N/eps``;
+    - logistic:  ``N/s^2``, where the entropy of s in bits is eps.
+
+    Raises
+    ------
+    HypothesisError
+        If epsilon is not in (0, 1), the loss is unknown, or T exceeds 1e18.
     """
-    _check_share("epsilon", epsilon)
-    T = 2 * given.label_norm_squared * gradient_bound(given, batch_size=batch_size) / epsilon
-    T = T if perceptron else T / epsilon
-    if not T < MOST_STEPS:
-        message = f"epsilon={epsilon:g} asks for more than {MOST_STEPS:g} steps; raise it"
-        raise HypothesisError(message)
+    require_share("epsilon", epsilon)
+    _check_loss(loss)
+    N = _norm_and_noise(given, batch_size)
+    if loss == "perceptron":
+        T = N / epsilon
+    elif loss == "hinge":
+        T = N / (given.least_loss * epsilon) ** 2
+    else:
+        T = N / brentq(lambda s: _entropy(s) - epsilon, 1e-300, 0.5, xtol=1e-300, rtol=1e-14) ** 2
+    require(T < MOST_STEPS, f"epsilon={epsilon:g} asks for more than {MOST_STEPS:g} steps; raise it")
     return math.ceil(T)
 
 
-def error(given: Hypotheses, *, n_steps: int, batch_size: int, perceptron: bool = False) -> float:
+def error(given: Hypotheses, *, n_steps: int, batch_size: int, loss: MemorizingLoss = "hinge") -> float:
     """Return the share that may stay unmemorized after T steps, the inverse of `sufficient_steps`; at most 1."""
-    ratio = 2 * given.label_norm_squared * gradient_bound(given, batch_size=batch_size) / n_steps
-    return min(1.0, ratio if perceptron else math.sqrt(ratio))
+    _check_loss(loss)
+    ratio = _norm_and_noise(given, batch_size) / n_steps
+    if loss == "perceptron":
+        return min(1.0, ratio)
+    s = math.sqrt(ratio)
+    if loss == "logistic":
+        return _entropy(s) if s < 0.5 else 1.0
+    return min(1.0, s / given.least_loss)
+
+
+def _check_loss(loss: str) -> None:
+    require(loss in LOSSES, f"loss={loss!r} is unknown to this theorem; known: {', '.join(LOSSES)}")
