@@ -16,6 +16,7 @@ from tightwidth.activations import Activation
 from tightwidth.algorithm1 import Algorithm1
 from tightwidth.conversions import to_plain
 from tightwidth.network import Displacement, Plain, Tangent, init, init_plain, predict
+from tightwidth.online_loss import OnlineLoss
 from tightwidth.sampling import FiniteSample
 
 Q, D, M, BATCH, T, ETA = 4, 5, 20, 3, 60, 2.0
@@ -92,6 +93,7 @@ def test_the_displacement_form_is_sgd_on_the_plain_network(name, loss):
             for (points, y), W, u in zip(batches(), path.W[:-1], path.u[:-1], strict=True)
         ]
         assert float(state.online_mistakes.total) / T == pytest.approx(np.mean(mistakes), rel=1e-9)
+        assert float(state.online_variation.total) == pytest.approx(OnlineLoss().add(mistakes).V, rel=1e-9)
 
 
 @pytest.mark.parametrize(("name", "loss"), [("relu", "hinge"), ("gelu", "logistic")])

@@ -70,6 +70,9 @@ class TestAgainstAReplay:
         exact = np.mean([replay.fraction(t) for t in range(1, T + 1)])
         # Azuma: a sum of T b independent draws in [0, 1], given the past, is off by more with probability RISK
         assert abs(result.fraction_memorized_mean - exact) < math.sqrt(math.log(2 / RISK) / (2 * BATCH * T))
+        low, high = result.fraction_memorized_interval
+        assert 0 <= low < result.fraction_memorized_mean < high <= 1
+        assert low <= exact <= high
 
     def test_steps_end_with_the_last_update(self, loss, seed):
         result, replay = replayed(loss, seed)

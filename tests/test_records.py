@@ -92,6 +92,7 @@ def example(**changes: Any) -> MemorizeRecord:
         "random_iterate_step": 77,
         "fraction_memorized": 0.6,
         "fraction_memorized_mean": 0.97,
+        "fraction_memorized_interval": (0.96, 0.98),
         "fraction_memorized_last": 1.0,
         "certified_fraction": 0.95,
         "certified_reason": None,

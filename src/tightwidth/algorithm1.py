@@ -41,6 +41,8 @@ class State(eqx.Module):
 
     ``online_loss`` and ``online_mistakes`` are sums over the steps of the mean over the minibatch, before its update,
     of the loss and of ``[y h <= 0]``: unbiased for the sums over the iterates of the expected loss and error.
+    ``online_variation`` is the sum of the squared deviations of the latter from the mean of those before them, which is
+    what an interval about their mean needs (`tightwidth.online_loss`).
     ``last_update`` is the number of updates after which nothing has moved since.
     """
 
@@ -49,6 +51,7 @@ class State(eqx.Module):
     last_update: Int32[Array, ""]
     online_loss: Compensated
     online_mistakes: Compensated
+    online_variation: Compensated
 
 
 class Algorithm1(eqx.Module):
@@ -74,8 +77,8 @@ class Algorithm1(eqx.Module):
     def init(self, network: Network) -> State:
         """Return the state before the first step."""
         zero = jnp.zeros((), network_dtype(network))
-        none = jnp.zeros((), jnp.int32)
-        return State(network, none, none, Compensated(zero, zero), Compensated(zero, zero))
+        none, nothing = jnp.zeros((), jnp.int32), Compensated(zero, zero)
+        return State(network, none, none, nothing, nothing, nothing)
 
     @follows_dtype
     def advance(self, state: State, source: Source, n: int) -> State:
@@ -96,12 +99,15 @@ def _step(settings: Algorithm1, source: Source, draw: Array, state: State) -> St
     slopes = settings.loss.derivative(h, y) / settings.batch_size
     network = update(slopes, settings.learning_rate.astype(h.dtype))  # "update W^{t+1} = W^t - eta grad L_{S_t}(W^t)"
     t = state.t + 1
+    mistakes = jnp.mean((y * h <= 0).astype(h.dtype))
+    predicted = (0.5 + state.online_mistakes.total) / t.astype(h.dtype)
     return State(
         network,
         t,
         jnp.where(jnp.any(slopes != 0), t, state.last_update),
         state.online_loss.add(jnp.mean(settings.loss.value(h, y))),
-        state.online_mistakes.add(jnp.mean((y * h <= 0).astype(h.dtype))),
+        state.online_mistakes.add(mistakes),
+        state.online_variation.add((mistakes - predicted) ** 2),
     )
 
 

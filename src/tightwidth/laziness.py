@@ -111,10 +111,6 @@ def measure(network: Network, X: Any, *, n_steps: int, learning_rate: float, L: 
     they were in the run; what a float32 run lost of P and N belongs to the network, and is measured.  Rounding here
     costs drifts 1e-15 / B, and linearisation errors that times ``sum_i |P_i| + |N_i|``.  For a piecewise linear sigma
     whose gates did not flip, all but a few digits of tk^h's drift and of the errors are right, however small they are.
-
-    References
-    ----------
-    Daniely (2020), Theorem 5.
     """
     if isinstance(network, Plain):
         message = (

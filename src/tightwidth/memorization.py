@@ -15,7 +15,6 @@ from jaxtyping import Float
 
 from tightwidth import finite_scale, sphere
 from tightwidth.activations import Activation
-from tightwidth.certificates import is_perceptron
 from tightwidth.losses import Loss, fraction_memorized
 from tightwidth.memorization_request import (
     check_contradictions,
@@ -209,7 +208,6 @@ def _memorize(
         R=R,
         epsilon=settings.epsilon,
         batch_size=plan.batch_size,
-        perceptron=is_perceptron(settings.loss),
         seed=settings.seed,
     )
     run = Run(X, y, settings, plan)
@@ -248,6 +246,7 @@ def _memorize(
         fraction_memorized_mean=run.mean_over_iterates(
             run.done - run.sum_of(run.state.online_mistakes), last.fraction, stopped
         ),
+        fraction_memorized_interval=run.interval_over_iterates(last.fraction, stopped),
         fraction_memorized_last=last.fraction,
         certified_fraction=guarantee.fraction,
         certified_reason=guarantee.reason,

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from tightwidth import sphere
 from tightwidth.contradictions import check_table
 from tightwidth.network import Network, network_dtype, predict
+from tightwidth.online_loss import Interval
 from tightwidth.planning import Plan
 from tightwidth.worst_case import WorstCase
 
@@ -43,6 +44,8 @@ class MemorizeResult:
         its target before that step.
     fraction_memorized_mean
         Mean over the iterates W_1, ..., W_T, an unbiased estimate from the minibatches.
+    fraction_memorized_interval
+        The ends of a 95% interval for the mean over the iterates of the share of the sample memorized.
     fraction_memorized_last
         Of the last iterate, which ``network`` is.
     certified_fraction
@@ -85,6 +88,7 @@ class MemorizeResult:
     random_iterate_step: int
     fraction_memorized: float | None
     fraction_memorized_mean: float
+    fraction_memorized_interval: Interval
     fraction_memorized_last: float
     certified_fraction: float | None
     certified_reason: str | None

@@ -18,6 +18,7 @@ from tightwidth.losses import fraction_memorized, has_gradient, mean_loss
 from tightwidth.memorization_result import CurvePoint, Stopped
 from tightwidth.memory import fits
 from tightwidth.network import Network, init, preactivations, predict
+from tightwidth.online_loss import Interval, OnlineLoss
 from tightwidth.planning import RANDOM_ITERATE, STEPS, Plan, Settings, weights_key
 from tightwidth.sampling import FiniteSample
 
@@ -133,6 +134,18 @@ class Run:
         if stopped == "no_gradient":
             return (total + (self.plan.n_steps - self.done) * last) / self.plan.n_steps
         return total / self.done
+
+    def interval_over_iterates(self, last: float, stopped: Stopped) -> Interval:
+        """Return a 95% interval for the mean over W_1, ..., W_T of the share memorized; ``last`` is that of the last.
+
+        It holds at all times at once, so that the run may end when it likes.
+        """
+        mistakes = OnlineLoss(
+            1.0, self.done, self.sum_of(self.state.online_mistakes), self.sum_of(self.state.online_variation)
+        )
+        low, high = mistakes.interval()
+        steps, rest = (self.plan.n_steps, self.plan.n_steps - self.done) if stopped == "no_gradient" else (self.done, 0)
+        return Interval(*(((1 - share) * self.done + rest * last) / steps for share in (high, low)))
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,7 @@ class MemorizeRecord(_Record):
     random_iterate_step: int
     fraction_memorized: float | None
     fraction_memorized_mean: float
+    fraction_memorized_interval: tuple[float, float]
     fraction_memorized_last: float
     certified_fraction: float | None
     certified_reason: str | None
