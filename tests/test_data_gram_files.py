@@ -291,7 +291,7 @@ def test_what_is_no_matrix_or_no_place_for_one_is_refused(tmp_path):
         save_gram(tmp_path / "K.npy", kernel, X, X[:0])
     with pytest.raises(DataError, match="X holds 150 NaN"):
         save_gram(tmp_path / "K.npy", kernel, np.nan * X)
-    with pytest.raises(InputError, match="block_rows=0, first_row=0: blocks need at least 1 row"):
+    with pytest.raises(InputError, match="block_rows=0, first_row=0: blocks need a whole number of rows"):
         save_gram(tmp_path / "K.npy", kernel, X, block_rows=0)
     with pytest.raises(DataError, match=r"there is no file .*absent\.npy; a matrix written by save_gram is needed"):
         open_gram(tmp_path / "absent.npy")

@@ -64,6 +64,32 @@ def test_a_difficult_gram_is_symmetric_positive_and_the_same_in_blocks(dtype):
     np.testing.assert_allclose(kernels.gram_product(kernel, V, X), K.astype(np.float64) @ V, atol=1e-13)
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 3e-6), (np.float64, 1e-13)])
+@pytest.mark.parametrize("size", [1e-9, 1e-4, 1.0])
+def test_points_of_any_norm_keep_their_digits(size, dtype, tolerance):
+    """sin, cos and gabor from the half-differences in extended precision; elu, which tends to the identity."""
+    x, z = (size * np.array(point, dtype) for point in ([1, 0], [0.6, 0.8]))
+    wide = [point.astype(np.longdouble) for point in (x, z)]
+    a, b, c = wide[0] @ wide[0], wide[1] @ wide[1], wide[0] @ wide[1]
+    sine = np.exp(-(a + b) / 2) * np.sinh(c)
+    spread = (1 + 2 * a) * (1 + 2 * b) - 4 * c * c
+    gabor = np.exp(-((a + b) + 4 * (a * b - c * c)) / (2 * spread)) * np.sinh(c / spread) / np.sqrt(spread)
+    for name, part, expected in (("sin", "output", sine), ("cos", "hidden", c * sine), ("gabor", "output", gabor)):
+        seen = tw.ntk(x[None], z[None], activation=name, part=part, output_scale=1.0)[0, 0]
+        assert abs(seen / expected - 1) < tolerance, name
+    if size == 1e-9 and dtype == np.float64:
+        linear = tw.ntk(x[None], 2 * z[None], activation="elu", part="output", output_scale=1.0)[0, 0]
+        assert linear == pytest.approx(float(2 * c), rel=1e-7)
+
+
+def test_huge_norms_do_not_overflow_on_the_way():
+    x, z = np.array([[1e150, 0]]), np.array([[1e150, 1e150]])
+    assert tw.ntk(x, z, activation="erf", part="output", output_scale=1.0)[0, 0] == pytest.approx(0.5)
+    assert tw.ntk(x, np.array([[1e-150, 0]]))[0, 0] == pytest.approx(0.5)
+    single = tw.ntk(1e10 * np.eye(2, dtype=np.float32) + np.float32(1e9), activation="gelu")
+    np.testing.assert_allclose(single, tw.ntk(1e10 * np.eye(2) + 1e9, activation="relu"), rtol=1e-5)
+
+
 def test_depth_three_is_the_recursion():
     X = oracles.sphere(np.random.default_rng(3), 8, 4)
 
@@ -163,6 +189,10 @@ def test_a_matrix_on_disk_goes_on_where_it_was_stopped(tmp_path):
     np.testing.assert_array_equal(tw.data.open_gram(tmp_path / "K.npy"), kernels.gram(kernel, X))
 
 
+def own(sigma):
+    return tw.Activation("own", sigma, lambda x: jnp.where(x > 0, 1.0, 0.0), 1.0, 1.0)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
@@ -174,6 +204,21 @@ def test_a_matrix_on_disk_goes_on_where_it_was_stopped(tmp_path):
         (lambda X: tw.ntk(X, output_scale=-1.0), InputError, "output_scale=-1 must be positive"),
         (lambda X: tw.ntk(X, depth=3, weight_variance=-1.0), InputError, "weight_variance=-1"),
         (lambda _: tw.duals.dual("relu")(1.1), InputError, r"rho=1.1 is no correlation"),
+        (lambda X: tw.ntk(1e160 * X), DataError, r"norms up to 1e\+160 is beyond float64; scale the points"),
+        (lambda X: tw.ntk(np.float32(1e30) * X.astype(np.float32)), DataError, "or give them in float64"),
+        (lambda X: tw.ntk(60 * X, activation="exp"), DataError, "norms up to 60 is beyond float64"),
+        (
+            lambda X: tw.kernels.gram_product(tw.angular_kernels.tangent("relu"), 1j * X, X),
+            DataError,
+            "dtype complex128",
+        ),
+        (lambda X: tw.ntk(X, activation=own(lambda _: 1.0)), InputError, r"returns shape \(\) for an array"),
+        (
+            lambda X: tw.ntk(X, activation=own(np.tanh)),
+            InputError,
+            "cannot be traced by JAX .*; write it with jax.numpy",
+        ),
+        (lambda X: tw.ntk(X, activation=own(lambda x: jnp.maximum(x, 0))), InputError, "name all its kinks"),
     ],
 )
 def test_what_cannot_be_is_refused(call, error, text):

@@ -135,7 +135,7 @@ class TestTheNetwork:
             thm5.sufficient_B(NETWORK, excess=1e-40, **SIZE)
 
 
-@pytest.mark.parametrize("name", ["relu", "hard_tanh", "tanh", "gelu"])
+@pytest.mark.parametrize("name", ["relu", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tanh", "gelu"))])
 def test_what_the_linearisation_rests_on(name):
     """The worst displacement of length r costs, at Gaussian pre-activations, what delta and mu say, and not less.
 
@@ -196,7 +196,9 @@ def learning():
     return Learning(16, margin=0.2)
 
 
-@pytest.mark.parametrize("of_critical", [0.0, 1.0, 4.0])
+@pytest.mark.parametrize(
+    "of_critical", [pytest.param(0.0, marks=pytest.mark.slow), 1.0, pytest.param(4.0, marks=pytest.mark.slow)]
+)
 def test_runs_stay_under_the_bound(learning, of_critical):
     """Batch sizes 1, d/R^2 and 4 d/R^2: the mean of 20 seeds plus 5 standard errors is below the bound.
 
@@ -210,6 +212,7 @@ def test_runs_stay_under_the_bound(learning, of_critical):
     assert mean > 0.02  # the bound is not loose by orders of magnitude
 
 
+@pytest.mark.slow
 def test_fewer_steps_in_larger_batches(learning):
     """The law is seen: d/R^2 points a step do with some d/R^2 times fewer steps, 16 times as many with hardly fewer."""
     critical = round(thm10.critical_batch_size(learning.given))
@@ -222,7 +225,7 @@ def test_fewer_steps_in_larger_batches(learning):
     assert max(value for _, value in excess.values()) < 2 * min(value for _, value in excess.values())
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
 def test_the_B_it_returns_is_sufficient(learning, dtype):
     """At the planned B the network is as near to its linear limit as promised, on fresh points, in both precisions.
 

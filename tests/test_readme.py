@@ -11,6 +11,8 @@ import pytest
 from tightwidth import cli
 
 README = Path(__file__).parents[1] / "README.md"
+GUIDE = README.parent / "docs" / "kernels.md"
+OF_GUIDE = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), flags=re.DOTALL)
 TEXT = README.read_text(encoding="utf-8")
 PYTHON = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
 OUTPUTS = [  # of the blocks
@@ -33,6 +35,15 @@ def test_there_are_blocks_and_commands_to_run():
 def test_python_blocks_run(block, output, capsys):
     exec(compile(block, str(README), "exec"), {})
     assert re.fullmatch(output, capsys.readouterr().out)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "block", re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), flags=re.DOTALL)
+)
+def test_blocks_of_the_guide_run(block, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, str(GUIDE), "exec"), {"__name__": "guide"})
 
 
 @pytest.mark.slow

@@ -9,12 +9,39 @@ import jax.numpy as jnp
 import numpy as np
 
 from tightwidth.activations import Activation, Elementwise
-from tightwidth.errors import HypothesisError
+from tightwidth.errors import HypothesisError, InputError
 
 GRID_REACH = 50.0  # standard Gaussians never come farther in practice
 GRID_POINTS = 40_001
 FAR = np.array([1e2, 1e3, 1e4])  # where an unbounded derivative betrays itself
 SLACK = 1e-6  # of the finite differences, in the units of C and H
+
+
+@functools.lru_cache(maxsize=256)
+def check_elementwise(activation: Activation) -> None:
+    """Raise unless sigma and sigma' can be traced by JAX and keep the shape.
+
+    Raises
+    ------
+    InputError
+        If one cannot, or does not.
+    """
+    for name, function in (("sigma", activation.sigma), ("sigma_prime", activation.sigma_prime)):
+        try:
+            shape = jax.eval_shape(function, jax.ShapeDtypeStruct((2, 3), np.float32)).shape
+        except Exception as error:
+            said = (str(error).splitlines() or ["?"])[0]
+            message = (
+                f"{name} of activation {activation.name!r} cannot be traced by JAX ({type(error).__name__}: {said}); "
+                f"write it with jax.numpy, elementwise"
+            )
+            raise InputError(message) from error
+        if shape != (2, 3):
+            message = (
+                f"{name} of activation {activation.name!r} returns shape {shape} for an array of shape (2, 3); write "
+                f"it elementwise: a constant is jnp.full_like(x, 1.0)"
+            )
+            raise InputError(message)
 
 
 def _grid(activation: Activation) -> np.ndarray:

@@ -159,9 +159,12 @@ def unit_chords(
     norms = []
     units = []
     for point in (x, z):
-        norm = jnp.sqrt(jnp.sum(point * point))
-        norms.append(norm)
-        units.append(point / jnp.where(norm > 0, norm, 1))
+        # scale first, so that squares of huge or tiny coordinates neither overflow nor vanish
+        largest = jnp.max(jnp.abs(point), initial=0)
+        scaled = point / jnp.where(largest > 0, largest, 1)
+        norm = jnp.sqrt(jnp.sum(scaled * scaled))
+        norms.append(norm * largest)
+        units.append(scaled / jnp.where(norm > 0, norm, 1))
     short, long = (jnp.sum(chord * chord) for chord in (units[0] - units[1], units[0] + units[1]))
     is_zero = (norms[0] == 0) | (norms[1] == 0)
     # the two squares add up to 4; the lesser is the one without cancellation

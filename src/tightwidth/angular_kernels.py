@@ -23,9 +23,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tightwidth import activations, duals
+from tightwidth.activation_checks import check_elementwise
 from tightwidth.activations import Activation
 from tightwidth.angles import FarPair, GaussianPair, sine_of, unit_chords
-from tightwidth.errors import InputError
+from tightwidth.errors import DataError, InputError
 from tightwidth.kernel_layers import Layer, Recursion, common_std, layer_of
 from tightwidth.kernel_tiles import Kernel, Tiling
 from tightwidth.precision import is_concrete
@@ -119,10 +120,13 @@ class AngularKernel(Kernel):
     def tiling(self, X: Float[np.ndarray, "m d"], Z: Float[np.ndarray, "n d"] | None) -> Tiling:
         """Return tiles by one product each, near pairs computed again."""
         norms = np.concatenate([norms_and_directions(part)[0] for part in (X, Z) if part is not None])
+        check_norms(norms, X.dtype)
         recursion = self.recursion(common_norm(norms, X.dtype))
         dtype = np.dtype(np.float64) if recursion.is_double else X.dtype
         is_traced = recursion.is_traced
-        diagonal = self._of_norms(recursion, norms if Z is None else norms[:0]).astype(X.dtype)
+        diagonal = self._of_norms(recursion, norms if Z is None else np.sort(norms)[-1:]).astype(X.dtype)
+        if not np.isfinite(diagonal).all():
+            raise DataError(_too_long(norms, X.dtype))
 
         def prepare(points: np.ndarray) -> tuple[Any, Any]:
             norms, directions = norms_and_directions(points)
@@ -166,6 +170,27 @@ def on_host(recursion: Recursion, pair: GaussianPair) -> Float[np.ndarray, " k"]
         return np.zeros(0)
     with jax.enable_x64(True):
         return np.asarray(recursion(pair), np.float64)
+
+
+def check_norms(norms: Float[np.ndarray, " m"], dtype: Any) -> None:
+    """Raise if the square of a norm is beyond the dtype.
+
+    Raises
+    ------
+    DataError
+        If it is.
+    """
+    with np.errstate(over="ignore"):
+        if not np.square(norms.max(initial=0)) <= np.finfo(dtype).max:
+            raise DataError(_too_long(norms, dtype))
+
+
+def _too_long(norms: Float[np.ndarray, " m"], dtype: Any) -> str:
+    wider = ", or give them in float64" if np.dtype(dtype) == np.float32 else ""
+    return (
+        f"the kernel of points of norms up to {norms.max():.3g} is beyond {np.dtype(dtype)}; scale the points, for "
+        f"example to the unit sphere{wider}"
+    )
 
 
 def common_norm(norms: Float[np.ndarray, " m"], dtype: Any) -> float | None:
@@ -297,6 +322,8 @@ def nngp(
 
 def _checked(activation: str | Activation, depth: int, part: str) -> Activation:
     found = activations.get(activation)
+    if found is not activations.REGISTRY.get(found.name):
+        check_elementwise(found)
     check_part(part)
     if isinstance(depth, bool) or not isinstance(depth, (int, np.integer)) or depth < 2:
         message = f"depth={depth!r} must be a whole number of at least 2: the layers of weights; depth=2 has one hidden"

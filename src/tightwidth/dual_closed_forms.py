@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array
@@ -129,16 +129,42 @@ def hermite_prime(pair: GaussianPair, n: int) -> Array:
     return n * hermite(pair, max(n - 1, 0))
 
 
-def _spread(pair: GaussianPair, k: float) -> Array:
-    """Return the determinant of ``I + k`` times the covariance matrix."""
-    a, b = pair.variances
-    return 1 + k * (a + b) + k * k * pair.determinant
+class _Spread(NamedTuple):
+    """Hold ``I + k`` times the covariance matrix, whose determinant is ``(A B root)^2``, in parts that stay small.
+
+    ``A = sqrt(1 + k a)``, ``B = sqrt(1 + k b)``; ``p = sqrt(k a)/A`` and ``q = sqrt(k b)/B`` are at most 1, and
+    ``p q rho`` is a correlation, with ``root^2 = 1 - (p q rho)^2``.
+    """
+
+    A: Array
+    B: Array
+    p: Array
+    q: Array
+    root: Array
+
+    @property
+    def pq(self) -> Array:
+        """``k`` times the product of the standard deviations over A B."""
+        return self.p * self.q
+
+    @property
+    def inverse(self) -> Array:
+        """One over the root of the determinant."""
+        return 1 / self.A / self.B / self.root
+
+
+def _spread(pair: GaussianPair, k: float) -> _Spread:
+    u, v = math.sqrt(k) * jnp.asarray(pair.std_u), math.sqrt(k) * jnp.asarray(pair.std_v)
+    A, B = jnp.hypot(1, u), jnp.hypot(1, v)
+    p, q = u / A, v / B
+    root = jnp.sqrt((1 / A / B) ** 2 + (p / B) ** 2 + (q / A) ** 2 + (p * q * pair.sine) ** 2)
+    return _Spread(A, B, p, q, root)
 
 
 def erf(pair: GaussianPair, size: float, steepness: float, offset: float) -> Array:
     """``sigma(x) = size erf(steepness x) + offset``."""
-    k = 2 * steepness * steepness
-    arcsine = jnp.arctan2(k * pair.covariance, jnp.sqrt(_spread(pair, k)))
+    spread = _spread(pair, 2 * steepness * steepness)
+    arcsine = jnp.arctan2(spread.pq * pair.rho, spread.root)
     return size * size * 2 / math.pi * arcsine + offset * offset
 
 
@@ -146,41 +172,44 @@ def erf_prime(pair: GaussianPair, size: float, steepness: float, offset: float) 
     """Return the mean of two Gaussian bumps; the offset has no part in it."""
     del offset
     k = 2 * steepness * steepness
-    return 2 * k * size * size / math.pi / jnp.sqrt(_spread(pair, k))
+    return 2 * k * size * size / math.pi * _spread(pair, k).inverse
 
 
 def gelu(pair: GaussianPair) -> Array:
     """``sigma(x) = x Phi(x)``."""
-    (a, b), c, spread = pair.variances, pair.covariance, _spread(pair, 1)
-    density = 1 / (2 * math.pi * jnp.sqrt(spread))
-    both = 0.25 + jnp.arctan2(c, jnp.sqrt(spread)) / (2 * math.pi)  # E Phi(u) Phi(v)
-    return c * both + density * (pair.determinant + c * c * (1 / (1 + a) + 1 / (1 + b)))
+    rho, spread = pair.rho, _spread(pair, 1)
+    both = 0.25 + jnp.arctan2(spread.pq * rho, spread.root) / (2 * math.pi)  # E Phi(u) Phi(v)
+    rest = pair.sine * pair.sine + rho * rho * (1 / spread.A**2 + 1 / spread.B**2)
+    return pair.scale * (rho * both + spread.pq * rest / (2 * math.pi * spread.root))
 
 
 def gelu_prime(pair: GaussianPair) -> Array:
     """``sigma'(x) = Phi(x) + x phi(x)``."""
-    (a, b), c, spread = pair.variances, pair.covariance, _spread(pair, 1)
-    density = 1 / (2 * math.pi * jnp.sqrt(spread))
-    both = 0.25 + jnp.arctan2(c, jnp.sqrt(spread)) / (2 * math.pi)
-    return both + density * c * (1 / (1 + a) + 1 / (1 + b) + 1 / spread)
+    spread = _spread(pair, 1)
+    along = spread.pq * pair.rho
+    both = 0.25 + jnp.arctan2(along, spread.root) / (2 * math.pi)
+    rest = 1 / spread.A**2 + 1 / spread.B**2 + spread.inverse**2
+    return both + along * rest / (2 * math.pi * spread.root)
 
 
-def _waves(pair: GaussianPair) -> tuple[Array, Array]:
-    """Return ``exp(-E(u-v)^2/2)`` and ``exp(-E(u+v)^2/2)``."""
-    (a, b), c = pair.variances, pair.covariance
-    return jnp.exp(-(a + b - 2 * c) / 2), jnp.exp(-(a + b + 2 * c) / 2)
+def _apart(pair: GaussianPair, sign: int) -> Array:
+    """Return the variance of ``u - sign v``, also where u and sign v are almost the same."""
+    rho = sign * jnp.asarray(pair.rho)
+    return (pair.std_u - pair.std_v) ** 2 + 2 * pair.scale * versine(rho, pair.sine)
 
 
 def sin(pair: GaussianPair) -> Array:
-    """``sigma(x) = sin x``; the derivative of cos has the same dual."""
-    near, far = _waves(pair)
-    return (near - far) / 2
+    """``sigma(x) = sin x``; the derivative of cos has the same dual.
+
+    Half of ``exp(-E(u-v)^2/2) - exp(-E(u+v)^2/2)``, of which the greater is a factor, so that nothing cancels.
+    """
+    least, covariance = jnp.minimum(_apart(pair, 1), _apart(pair, -1)), pair.covariance
+    return jnp.sign(covariance) * jnp.exp(-least / 2) * -jnp.expm1(-2 * jnp.abs(covariance)) / 2
 
 
 def cos(pair: GaussianPair) -> Array:
     """``sigma(x) = cos x``."""
-    near, far = _waves(pair)
-    return (near + far) / 2
+    return (jnp.exp(-_apart(pair, 1) / 2) + jnp.exp(-_apart(pair, -1) / 2)) / 2
 
 
 def exp(pair: GaussianPair) -> Array:
@@ -191,32 +220,43 @@ def exp(pair: GaussianPair) -> Array:
 
 def gaussian(pair: GaussianPair) -> Array:
     """``sigma(x) = exp(-x^2)``."""
-    return 1 / jnp.sqrt(_spread(pair, 2))
+    return _spread(pair, 2).inverse
 
 
 def gaussian_prime(pair: GaussianPair) -> Array:
     """``sigma'(x) = -2 x exp(-x^2)``."""
-    return 4 * pair.covariance * _spread(pair, 2) ** -1.5
+    spread = _spread(pair, 2)
+    return 2 * spread.pq * pair.rho * spread.inverse**2 / spread.root
 
 
-def _gabor_parts(pair: GaussianPair) -> tuple[Array, Array, Array, Array, Array]:
-    (a, b), c, spread = pair.variances, pair.covariance, _spread(pair, 2)
-    more, less = 1 + a + b + 2 * c, 1 + a + b - 2 * c
-    return spread, more, less, jnp.exp(more / (2 * spread) - 0.5), jnp.exp(less / (2 * spread) - 0.5)
+def _gabor_parts(pair: GaussianPair) -> tuple[_Spread, Array, Array, Array]:
+    """Return the spread and, for each sign, ``exp`` of minus what ``u - sign v`` spreads; then their difference."""
+    spread = _spread(pair, 2)
+    slight = spread.pq * spread.inverse / spread.root  # 2 std_u std_v over the determinant
+    common = (spread.pq * pair.sine / spread.root) ** 2 + ((pair.std_u - pair.std_v) * spread.inverse) ** 2
+    near, far = (jnp.exp(-(common + slight * versine(sign * jnp.asarray(pair.rho), pair.sine)) / 2) for sign in (1, -1))
+    power = slight * pair.rho
+    difference = jnp.sign(power) * jnp.minimum(near, far) * jnp.expm1(jnp.abs(power))
+    return spread, near, far, difference
 
 
 def gabor(pair: GaussianPair) -> Array:
     """``sigma(x) = exp(-x^2) sin x``."""
-    spread, _, _, near, far = _gabor_parts(pair)
-    return (near - far) / (2 * jnp.sqrt(spread))
+    spread, _, _, difference = _gabor_parts(pair)
+    return difference * spread.inverse / 2
 
 
 def gabor_prime(pair: GaussianPair) -> Array:
     """Return the derivative of `gabor` in the covariance."""
-    spread, more, less, near, far = _gabor_parts(pair)
-    c = pair.covariance
-    inner = near * (1 + 4 * c * more / spread) + far * (1 - 4 * c * less / spread)
-    return (4 * c * (near - far) + inner) / (2 * spread * jnp.sqrt(spread))
+    spread, near, far, difference = _gabor_parts(pair)
+    half = spread.pq * pair.rho / 2  # c/(A B)
+    ends = (1 / spread.A / spread.B) ** 2 + ((spread.p / spread.B) ** 2 + (spread.q / spread.A) ** 2) / 2
+    cross = 2 * half / spread.A / spread.B
+    steep = 4 * half / spread.root**2  # 4 c/determinant, times A B
+    sides = near * (1 / spread.A / spread.B + steep * (ends + cross)) + far * (
+        1 / spread.A / spread.B - steep * (ends - cross)
+    )
+    return (4 * half * difference + sides) * spread.inverse**2 / (2 * spread.root)
 
 
 FORMULAS: dict[str, tuple[Formula, Formula | None]] = {

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 
 from tightwidth.angles import GaussianPair, complement
 
+LEAST_VARIANCE = 1e-4  # below, terms of size 1 add up to almost nothing
 LARGEST_VARIANCE = 4.0
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(32)
 ROOT = math.sqrt(2 * math.pi)

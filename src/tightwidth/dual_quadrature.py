@@ -180,8 +180,8 @@ def check_resolved(f: Integrand, std: float, error: float, scale: float, most: f
     if not error <= most * abs(scale):
         message = (
             f"{f.name} changes too fast, or has too many kinks, to be integrated at points of norm {std:g} (relative "
-            f"error {error / max(abs(scale), 1e-300):.1e}, needed {most:g}); scale the points down, for example to the "
-            f"unit sphere, or take an activation with a closed form"
+            f"error {error / max(abs(scale), 1e-300):.1e}, needed {most:g}); name all its kinks as (place, "
+            f"jump), scale the points down, for example to the unit sphere, or take an activation with a closed form"
         )
         raise InputError(message)
 

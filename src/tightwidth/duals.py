@@ -191,9 +191,11 @@ class Dual:
             return np.asarray(_compiled_closed(formula, GaussianPair(r, t, rho, sine)))
 
     def _moderate_closed_form(self, r: np.ndarray, t: np.ndarray) -> ClosedDual | None:
-        """Return elu's closed form where its terms do not cancel."""
+        """Return elu's closed form where its terms do not cancel: between huge and tiny variances."""
         largest = max(r.max(initial=0), t.max(initial=0)) ** 2
-        if self.activation.family == ("elu",) and largest <= dual_elu.LARGEST_VARIANCE:
+        least = min(part.min(initial=np.inf, where=part > 0) for part in (r, t)) ** 2
+        is_moderate = least >= dual_elu.LEAST_VARIANCE and largest <= dual_elu.LARGEST_VARIANCE
+        if self.activation.family == ("elu",) and is_moderate:
             return ClosedDual((dual_elu.elu, dual_elu.elu_prime)[self.order], ())
         return None
 

@@ -59,6 +59,13 @@ class ThreadSettings:
         config: Any = jax.config  # its attributes are made at import
         self.device, self.precision = config.jax_default_device, config.jax_default_matmul_precision
 
+    @property
+    def device_kind(self) -> str:
+        """What the device is, in words."""
+        if isinstance(self.device, str):
+            return jax.devices(self.device)[0].device_kind
+        return (self.device or jax.devices()[0]).device_kind
+
     def run(self, function: Callable[..., Used], *args: Any) -> Used:
         """Call a function, in any thread, under these settings."""
         with jax.default_device(self.device), jax.default_matmul_precision(self.precision):

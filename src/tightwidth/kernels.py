@@ -57,6 +57,22 @@ def checked_points(X: Any, Z: Any = None) -> tuple[Float[np.ndarray, "m d"], Flo
     return X.astype(dtype, copy=False), Z.astype(dtype, copy=False)
 
 
+def check_kernel(kernel: Any) -> None:
+    """Raise unless this is a kernel.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    if not isinstance(kernel, Kernel):
+        message = (
+            f"kernel={kernel!r} is no Kernel; take one from tightwidth.tangent_kernel.expected_kernel, or write a "
+            f"subclass of tightwidth.kernels.Kernel"
+        )
+        raise InputError(message)
+
+
 def gram_steps(kernel: Kernel, X: Any, Z: Any = None) -> Generator[Progress, None, Float[np.ndarray, "m n"]]:
     """Compute a kernel matrix in memory, yielding after every tile; the matrix is the generator's return value.
 
@@ -67,6 +83,7 @@ def gram_steps(kernel: Kernel, X: Any, Z: Any = None) -> Generator[Progress, Non
     MemoryEstimateError
         If the matrix would not fit in memory.
     """
+    check_kernel(kernel)
     X, Z = checked_points(X, Z)
     shape = (len(X), len(X if Z is None else Z))
     check_fits(
@@ -145,10 +162,15 @@ def gram_blocks(
     -----
     Needs memory for a block and for 512 rows.  Of K(X, X) both halves are computed: twice the cost of `gram`.
     """
+    check_kernel(kernel)
     X, Z = checked_points(X, Z)
     size = TILE if block_rows is None else block_rows
-    if size < 1 or first_row < 0:
-        message = f"block_rows={block_rows}, first_row={first_row}: blocks need at least 1 row and begin at 0 or later"
+    whole = all(isinstance(rows, (int, np.integer)) for rows in (size, first_row))
+    if not whole or size < 1 or first_row < 0:
+        message = (
+            f"block_rows={block_rows!r}, first_row={first_row!r}: blocks need a whole number of rows, at least 1, and "
+            f"begin at row 0 or later"
+        )
         raise InputError(message)
     return _blocks(kernel.tiling(X, Z), size, first_row)
 
@@ -190,11 +212,15 @@ def product_steps(kernel: Kernel, V: Any, X: Any, Z: Any = None) -> Generator[Pr
     DataError
         If X, Z or V is no table of finite numbers, or sizes do not fit.
     """
+    check_kernel(kernel)
     X, Z = checked_points(X, Z)
-    V = np.asarray(V, np.float64)
-    n = len(X if Z is None else Z)
-    if V.ndim not in (1, 2) or len(V) != n or not np.isfinite(V).all():
-        message = f"V has shape {V.shape}; needed are finite numbers [{n}] or [{n}, k], one row for each column of K"
+    n, V = len(X if Z is None else Z), np.asarray(V)
+    V = V.astype(np.float64) if V.dtype.kind in "biuf" else V
+    if V.dtype.kind != "f" or V.ndim not in (1, 2) or len(V) != n or not np.isfinite(V).all():
+        message = (
+            f"V has shape {V.shape} and dtype {V.dtype}; needed are finite real numbers [{n}] or [{n}, k], one row for "
+            f"each column of K"
+        )
         raise DataError(message)
     tiling = kernel.tiling(X, Z)
     rows, columns = tiling.cuts(0), tiling.cuts(1)
@@ -238,6 +264,7 @@ def diagonal(kernel: Kernel, X: Any) -> Float[np.ndarray, " m"]:
     DataError
         If X is no table of finite numbers.
     """
+    check_kernel(kernel)
     points, _ = checked_points(X)
     with in_precision_of(points):
         return np.asarray(kernel.diagonal(points))

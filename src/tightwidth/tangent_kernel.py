@@ -74,7 +74,7 @@ def ntk(
 
     Notes
     -----
-    Exact to rounding also for points that nearly coincide or are nearly antipodal.  For relu it costs some 1.5 bare
+    Exact to rounding also for points that nearly coincide or are nearly antipodal.  For relu it costs some 1.1 bare
     products of the points.  Points of one norm are cheap under every activation; of many norms, activations without a
     closed form cost some hundred operations a pair.
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from tightwidth import kernels
 from tightwidth.errors import DataError
-from tightwidth.kernel_tiles import TILE, Kernel
+from tightwidth.kernel_tiles import TILE, Kernel, ThreadSettings
 
 PROBES = 16  # points at which the values of the kernel enter its digest
 DIFFERENCES = {
@@ -51,14 +51,15 @@ class GramJob:
         Reads all points once, and computes the kernel of at most 32 of them.
         """
         tables = (X,) if Z is None else (X, Z)
-        device = jax.devices()[0]
+        settings = ThreadSettings()
         return cls(
             shape=(len(X), len(tables[-1])),
             dtype=str(X.dtype),
             points=_digest([_described(table) for table in tables]),
             kernel=_digest([_described(kernel), *(_values(kernel, table) for table in tables)]),
             made_by=(
-                f"tightwidth {version('tightwidth')}, jax {jax.__version__} on {device.device_kind}, tiles of {TILE}"
+                f"tightwidth {version('tightwidth')}, jax {jax.__version__} on {settings.device_kind}, tiles of {TILE}"
+                f"{'' if settings.precision is None else f', products {settings.precision}'}"
             ),
         )
 
