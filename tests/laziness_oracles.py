@@ -85,11 +85,11 @@ def exact(net, X):
         linear = (slope(z[:, :q]) * (a + c)).sum(axis=1)
         flipped = sum(side(name, p) != side(name, e) for p, e in zip(z.flat, end.flat, strict=True))
         (hidden, full), (hidden_end, full_end) = kernels
-        pairs = [
+        of_hidden, of_full = (
             ((there - here).astype(float), here.astype(float))
             for here, there in ((hidden, hidden_end), (full, full_end))
-        ]
-        return Exact(int(flipped), *pairs, np.abs(h - linear).astype(float))
+        )
+        return Exact(int(flipped), of_hidden, of_full, np.abs(h - linear).astype(float))
 
 
 def descent(activation, X, y, W, *, B, eta, n_steps):

@@ -1,6 +1,7 @@
 """The kernel side in short, for the default suite; the slow files hold the rest of it."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -74,7 +75,12 @@ def test_points_of_any_norm_keep_their_digits(size, dtype, tolerance):
     sine = np.exp(-(a + b) / 2) * np.sinh(c)
     spread = (1 + 2 * a) * (1 + 2 * b) - 4 * c * c
     gabor = np.exp(-((a + b) + 4 * (a * b - c * c)) / (2 * spread)) * np.sinh(c / spread) / np.sqrt(spread)
-    for name, part, expected in (("sin", "output", sine), ("cos", "hidden", c * sine), ("gabor", "output", gabor)):
+    cases: tuple[tuple[str, Part, Any], ...] = (
+        ("sin", "output", sine),
+        ("cos", "hidden", c * sine),
+        ("gabor", "output", gabor),
+    )
+    for name, part, expected in cases:
         seen = tw.ntk(x[None], z[None], activation=name, part=part, output_scale=1.0)[0, 0]
         assert abs(seen / expected - 1) < tolerance, name
     if size == 1e-9 and dtype == np.float64:

@@ -29,8 +29,8 @@ def sample(m, dtype):
 def displacement(activation, B, W_half, PN, s, r):
     with jax.enable_x64(True):
         scale = jnp.asarray(1 / B, W_half.dtype)
-        arrays = [jnp.asarray(array, W_half.dtype) for array in (W_half, PN, s, r)]
-        return network.Displacement(*arrays, scale, activations.get(activation))
+        W_half, PN, s, r = (jnp.asarray(array, W_half.dtype) for array in (W_half, PN, s, r))
+        return network.Displacement(W_half, PN, s, r, scale, activations.get(activation))
 
 
 @functools.cache
@@ -114,6 +114,7 @@ class TestBounds:
     def test_nothing_moves_farther_than_can_be(self, activation, B, dtype):
         net, X = (trained if (activation, dtype) == ("relu", np.float32) else by_hand)(activation, B, dtype)
         found = measured(net, X)
+        assert isinstance(net, network.Displacement)
         z = (np.asarray(X, np.float64) @ np.asarray(net.W_half, np.float64).T).flat
         near = sum(any(abs(v - kink) <= found.displacement_bound for kink in KINKS[activation]) for v in z)
         assert found.n_gates_that_can_flip == 2 * near

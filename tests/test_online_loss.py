@@ -169,7 +169,7 @@ class TestInequality:
                 parts.append(math.log(weight) + lam * s + (math.log(1 - lam) + lam) * V)
             return max(parts) + math.log(sum(math.exp(part - max(parts)) for part in parts)) + math.log(risk)
 
-        assert radius(V, risk) == pytest.approx(brentq(excess, 0, 1e9, xtol=1e-13, rtol=1e-13), rel=1e-8)
+        assert radius(V, risk) == pytest.approx(brentq(excess, 0, 1e9, xtol=1e-13), rel=1e-8)
 
 
 class TestWidth:

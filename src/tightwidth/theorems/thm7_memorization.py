@@ -7,8 +7,9 @@ have ``M_W^2 <= 2 y^T K^{-1} y``, and the regret bound of SGD does the rest (doc
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 from scipy.optimize import brentq
 
 from tightwidth.theorems.hypotheses import require, require_positive, require_R, require_share
@@ -128,7 +129,8 @@ def sufficient_steps(given: Hypotheses, *, epsilon: float, batch_size: int, loss
     elif loss == "hinge":
         T = N / (given.least_loss * epsilon) ** 2
     else:
-        T = N / brentq(lambda s: _entropy(s) - epsilon, 1e-300, 0.5, xtol=1e-300, rtol=1e-14) ** 2
+        s: Any = brentq(lambda s: _entropy(s) - epsilon, 1e-300, 0.5, xtol=1e-300, rtol=np.float64(1e-14))
+        T = N / s**2
     require(T < MOST_STEPS, f"epsilon={epsilon:g} asks for more than {MOST_STEPS:g} steps; raise it")
     return math.ceil(T)
 
