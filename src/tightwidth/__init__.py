@@ -17,10 +17,13 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time names are import
         interpolation,
         kernel_spaces,
         kernels,
+        laziness,
         losses,
         memorization,
         network,
+        online_loss,
         planning,
+        plans,
         polynomials,
         random_features,
         sampling,
@@ -36,6 +39,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time names are import
     from tightwidth.losses import Loss
     from tightwidth.memorization import memorize
     from tightwidth.memorization_result import MemorizeResult
+    from tightwidth.plans import plan
     from tightwidth.tangent_kernel import empirical_ntk, ntk
 
 __version__ = "0.1.0"
@@ -53,10 +57,13 @@ _MODULES = (
     "interpolation",
     "kernel_spaces",
     "kernels",
+    "laziness",
     "losses",
     "memorization",
     "network",
+    "online_loss",
     "planning",
+    "plans",
     "polynomials",
     "random_features",
     "sampling",
@@ -79,6 +86,7 @@ _NAMES = {
     "empirical_ntk": "tangent_kernel",
     "memorize": "memorization",
     "ntk": "tangent_kernel",
+    "plan": "plans",
 }
 
 __all__ = [
@@ -105,12 +113,16 @@ __all__ = [
     "interpolation",
     "kernel_spaces",
     "kernels",
+    "laziness",
     "losses",
     "memorization",
     "memorize",
     "network",
     "ntk",
+    "online_loss",
+    "plan",
     "planning",
+    "plans",
     "polynomials",
     "random_features",
     "sampling",

@@ -30,6 +30,7 @@ from tightwidth.network import (
     n_parameters,
     network_learning_rate,
 )
+from tightwidth.plan_table import PlanTable
 from tightwidth.planning import Plan, Settings, Trial, plan_memorization
 from tightwidth.precision import stepwise
 from tightwidth.worst_case import worst_case
@@ -68,7 +69,7 @@ def memorize(
     epsilon: float = 0.05,
     target_fraction: float = 1.0,
     stop: Literal["exact", "target"] = "exact",
-    plan: Plan | Mapping[str, Any] | None = None,
+    plan: Plan | PlanTable | Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> MemorizeResult:
     """Train a depth-two network by Algorithm 1 until it memorizes a sample, with about as few parameters as possible.
@@ -94,7 +95,8 @@ def memorize(
     stop
         "exact": end when no point has a gradient any more, which is Algorithm 1 itself; "target": at target_fraction.
     plan
-        Numbers to run instead of "auto": a `tightwidth.planning.Plan`, or the JSON object of an earlier run.
+        Numbers to run instead of "auto": what `tightwidth.plans.plan` returned, or the JSON object of a plan or an
+        earlier run.
     seed
         Of the weights, the draws and the random iterate.
 
@@ -164,7 +166,7 @@ def memorize_steps(
     epsilon: float = 0.05,
     target_fraction: float = 1.0,
     stop: Literal["exact", "target"] = "exact",
-    plan: Plan | Mapping[str, Any] | None = None,
+    plan: Plan | PlanTable | Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> Generator[Event, None, MemorizeResult]:
     """Do what `memorize` does, yielding events; the result is the value of the generator."""

@@ -14,6 +14,7 @@ from tightwidth.contradictions import check_table, contradicted
 from tightwidth.errors import DataError, InputError
 from tightwidth.losses import Loss, check_loss
 from tightwidth.memory import check_fits
+from tightwidth.plan_table import PlanTable
 from tightwidth.planning import FIRST_WIDTH, Plan, Settings, batch_bytes, bytes_needed
 from tightwidth.precision import float_array
 
@@ -117,7 +118,7 @@ def check_settings(
     learning_rate: float | Auto,
     epsilon: float,
     seed: int,
-    plan: Plan | Mapping[str, Any] | None = None,
+    plan: Plan | PlanTable | Mapping[str, Any] | None = None,
 ) -> Settings:
     """Return the settings, with "auto" as None and what a plan fixes filled in.
 
@@ -174,10 +175,15 @@ def check_settings(
     )
 
 
-def _planned(plan: Plan | Mapping[str, Any] | None) -> dict[str, Any]:
+def _planned(plan: Plan | PlanTable | Mapping[str, Any] | None) -> dict[str, Any]:
     """Return what a plan fixes: an object of this library, or the JSON of an earlier run."""
     if plan is None:
         return {}
+    if isinstance(plan, PlanTable):
+        if not plan.settings:
+            message = "the plan has no row with steps to run; plan again with another epsilon or loss"
+            raise InputError(message)
+        return plan.settings
     if isinstance(plan, Plan):
         return {name: getattr(plan, name) for name in ("n_pairs", "n_steps", "batch_size", "learning_rate")}
     names = {

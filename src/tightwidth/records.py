@@ -49,6 +49,78 @@ class TheoremRecord(_Record):
     label_norm_squared: float
 
 
+class PlanRowRecord(_Record):
+    """One answer of a plan; ``seconds`` is a prediction for the machine that planned."""
+
+    name: str
+    rests_on: str
+    n_pairs: int | None
+    n_steps: int | None
+    batch_size: int | None
+    learning_rate: float | None
+    learning_rate_network: float | None
+    output_scale: Scale | None
+    n_parameters: int | None
+    flops: float | None
+    memory_bytes: float | None
+    fits: bool
+    seconds: float | None
+    terms: dict[str, float]
+    dominant: str | None
+
+    @field_validator("output_scale", mode="before")
+    @classmethod
+    def _read_infinity(cls, value: Any) -> Any:
+        return math.inf if value == "inf" else value
+
+
+class ChangeRecord(_Record):
+    """What the theorem would ask for if one number were another."""
+
+    what: str
+    n_pairs: int
+    n_steps: int
+
+
+class PlanRecord(_Record):
+    """The result of `tightwidth plan`; ``memorize --plan`` runs its first numbers, which are null if no row has any."""
+
+    data: str
+    goal: Literal["memorize", "learn"]
+    n_pairs: int | None
+    n_steps: int | None
+    batch_size: int
+    learning_rate: float | None
+    output_scale: Scale
+    activation: str
+    loss: str
+    epsilon: float
+    seed: int
+    n_samples: int | None
+    n_features: int
+    R: float
+    critical_batch_size: float
+    norm: float | None
+    norm_error: float | None
+    residual_loss: float | None
+    lambda_min: float | None
+    rows: tuple[PlanRowRecord, ...]
+    changes: tuple[ChangeRecord, ...]
+    frontier: tuple[tuple[int, int], ...]
+    search_ended: str | None
+    version: str
+
+    @field_validator("output_scale", mode="before")
+    @classmethod
+    def _read_infinity(cls, value: Any) -> Any:
+        return math.inf if value == "inf" else value
+
+    @property
+    def fits(self) -> bool:
+        """Whether every row fits into the memory of the machine that planned."""
+        return all(row.fits for row in self.rows)
+
+
 class MemorizeRecord(_Record):
     """The result of `tightwidth memorize`."""
 

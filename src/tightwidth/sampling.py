@@ -16,8 +16,9 @@ from jaxtyping import Array, Float, Int32, Key, PRNGKeyArray
 
 from tightwidth.errors import DataError
 from tightwidth.precision import in_precision_of
-from tightwidth.sphere import Distribution
+from tightwidth.sphere import Distribution, uniform
 
+POINTS_STREAM, LABELS_STREAM = 0x504F, 0x7A6  # of a seed: what random points and random labels draw from
 Batch = tuple[Array, Array, Array | None]
 
 
@@ -85,6 +86,19 @@ class Buffer(eqx.Module):
 
 
 Source = FiniteSample | Synthetic | Buffer
+
+
+def random_points(m: int, d: int, *, seed: int, dtype: Any = np.float32) -> tuple[np.ndarray, np.ndarray]:
+    """Return m uniform points on the sphere, [m, d], and fair labels +-1, [m]; the same in both precisions."""
+    key = jax.random.fold_in(jax.random.key(seed), POINTS_STREAM)
+    with jax.enable_x64(np.dtype(dtype) == np.float64):
+        X = np.asarray(uniform(d).sample(key, m, dtype))
+    return X, fair_labels(m, seed).astype(X.dtype)
+
+
+def fair_labels(m: int, seed: int) -> np.ndarray:
+    """Return m independent labels, each +1 or -1 with probability 1/2; the first do not depend on m."""
+    return np.where(np.random.default_rng([seed, LABELS_STREAM]).random(m) < 0.5, -1.0, 1.0)
 
 
 def buffers(

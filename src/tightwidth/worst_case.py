@@ -44,7 +44,7 @@ def worst_case(
 
     ``lambda_min(K)`` is bounded from below through the largest eigenvalue of the inverse, except with probability 1e-9.
     """
-    (m, d), kind = X.shape, _kind(loss)
+    (m, d), kind = X.shape, kind_of(loss)
     if kind is None:
         return f"no constants of Theorem 7 are known for the {loss.name} loss"
     if m > LARGEST_SAMPLE:
@@ -63,8 +63,7 @@ def worst_case(
     if not (0 < inverse_top < np.inf and label_norm_squared > 0):
         return "the expected kernel is too ill-conditioned on this sample"
     try:
-        least = 1.0 if kind == "perceptron" else least_loss_of_a_mistake(loss)
-        given = thm7.Hypotheses(m, d, R, activation.C, 1 / inverse_top, label_norm_squared, loss.L, least)
+        given = _hypotheses(1 / inverse_top, label_norm_squared, activation, loss, m=m, d=d, R=R)
         q = thm7.sufficient_pairs(given)
         T = thm7.sufficient_steps(given, epsilon=epsilon, batch_size=batch_size, loss=kind)
     except HypothesisError as error:
@@ -72,7 +71,19 @@ def worst_case(
     return WorstCase(q, T, 1 / inverse_top, label_norm_squared)
 
 
-def _kind(loss: Loss) -> thm7.MemorizingLoss | None:
+def _hypotheses(
+    lambda_min: float, label_norm_squared: float, activation: Activation, loss: Loss, *, m: int, d: int, R: float
+) -> thm7.Hypotheses:
+    least = 1.0 if kind_of(loss) == "perceptron" else least_loss_of_a_mistake(loss)
+    return thm7.Hypotheses(m, d, R, activation.C, lambda_min, label_norm_squared, loss.L, least)
+
+
+def hypotheses(found: WorstCase, activation: Activation, loss: Loss, *, m: int, d: int, R: float) -> thm7.Hypotheses:
+    """Return what Theorem 7 was told about the sample."""
+    return _hypotheses(found.lambda_min, found.label_norm_squared, activation, loss, m=m, d=d, R=R)
+
+
+def kind_of(loss: Loss) -> thm7.MemorizingLoss | None:
     """Return which of the theorem's formulas holds for the loss: the hinge's for all that are 0 at h = y."""
     if loss is REGISTRY["perceptron"]:
         return "perceptron"

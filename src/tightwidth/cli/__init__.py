@@ -13,6 +13,7 @@ from tightwidth import __version__
 from tightwidth.cli import interrupts
 from tightwidth.cli.errors import describe, is_bad_input
 from tightwidth.cli.memorize import memorize
+from tightwidth.cli.plan import plan
 from tightwidth.cli.where import where
 from tightwidth.errors import InputError
 
@@ -27,6 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(memorize)
+app.command()(plan)
 app.command()(where)
 
 

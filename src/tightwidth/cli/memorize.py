@@ -2,31 +2,15 @@
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from tightwidth.cli.options import AUTO, auto_or, check_figure_format, check_writable
 from tightwidth.errors import DataError, InputError
 
 DEFAULT_POINTS, DEFAULT_DIM = 1024, 32
-AUTO = "auto"
-
-
-def _auto_or(kind: type) -> Any:
-    """Return a parser of "auto" or a number."""
-
-    def parse(text: str) -> Any:
-        if text == AUTO:
-            return AUTO
-        try:
-            return kind(text)
-        except ValueError:
-            message = f"{text!r} is neither auto nor a {'whole ' if kind is int else ''}number"
-            raise typer.BadParameter(message) from None
-
-    return parse
 
 
 def memorize(
@@ -47,7 +31,7 @@ def memorize(
     ] = None,
     on_sphere: Annotated[str, typer.Option(help="project; bias: append a constant first; require")] = "project",
     pairs: Annotated[
-        Any, typer.Option(parser=_auto_or(int), metavar="auto|N", help="q, half the hidden neurons [auto]")
+        Any, typer.Option(parser=auto_or(int), metavar="auto|N", help="q, half the hidden neurons [auto]")
     ] = None,
     output_scale: Annotated[float | None, typer.Option(help="B; inf is the linear limit [inf]")] = None,
     activation: Annotated[str | None, typer.Option(help="such as relu, tanh, gelu [relu]")] = None,
@@ -57,14 +41,12 @@ def memorize(
     epsilon: Annotated[
         float | None, typer.Option(help="the share that the certificate may leave unmemorized [0.05]")
     ] = None,
-    batch_size: Annotated[
-        Any, typer.Option(parser=_auto_or(int), metavar="auto|N", help="points a step [auto]")
-    ] = None,
+    batch_size: Annotated[Any, typer.Option(parser=auto_or(int), metavar="auto|N", help="points a step [auto]")] = None,
     steps: Annotated[
-        Any, typer.Option(parser=_auto_or(int), metavar="auto|N", help="T, the steps planned [auto]")
+        Any, typer.Option(parser=auto_or(int), metavar="auto|N", help="T, the steps planned [auto]")
     ] = None,
     learning_rate: Annotated[
-        Any, typer.Option(parser=_auto_or(float), metavar="auto|X", help="eta, the embedding's [auto]")
+        Any, typer.Option(parser=auto_or(float), metavar="auto|X", help="eta, the embedding's [auto]")
     ] = None,
     target_fraction: Annotated[
         float, typer.Option(help="share the last iterate is to memorize; else exit status 1")
@@ -73,11 +55,11 @@ def memorize(
         str, typer.Option(help="exact: when no gradient is left; target: at the target fraction")
     ] = "exact",
     plan: Annotated[
-        Path | None, typer.Option(help="run the numbers of this JSON file, such as an earlier --json")
+        Path | None, typer.Option(help="run the numbers of this JSON file, of tightwidth plan or of an earlier --json")
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="draw memorized fraction against steps (.png .pdf .svg)")] = None,
     dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float32",
-    seed: Annotated[int, typer.Option(help="of points, labels, weights and draws")] = 0,
+    seed: Annotated[int | None, typer.Option(help="of points, labels, weights and draws [0, or the plan's]")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object and nothing else")] = False,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="write the JSON object to this file")] = None,
 ) -> None:
@@ -92,14 +74,21 @@ def memorize(
         "learning_rate": learning_rate,
         "epsilon": epsilon,
     }
-    settings = DEFAULTS | _read_plan(plan) | {name: value for name, value in given.items() if value is not None}
-    settings |= {"target_fraction": target_fraction, "stop": stop, "seed": seed}
+    fixed, sample_of_plan = _read_plan(plan, data)
+    settings = DEFAULTS | fixed | {name: value for name, value in given.items() if value is not None}
+    settings |= {"target_fraction": target_fraction, "stop": stop}
+    if seed is not None:
+        settings["seed"] = seed
+    if data is None:
+        points, dim = (
+            sample_of_plan.get(name) if value is None else value for name, value in (("points", points), ("dim", dim))
+        )
     for file in (plot, output):
-        _check_writable(file)
+        check_writable(file)
     if plot is not None and output is not None and plot.absolute() == output.absolute():
         message = f"--plot {plot} and --output {output} are one file; give two"
         raise InputError(message)
-    _check_figure_format(plot)
+    check_figure_format(plot)
     from tightwidth.cli import memorize_data, memorize_run
 
     memorize_run.check(settings)
@@ -114,7 +103,7 @@ def memorize(
         standardize=standardize,
         on_sphere=on_sphere,
         dtype=dtype,
-        seed=seed,
+        seed=settings["seed"],
     )
     record = memorize_run.run(sample, settings, quiet=as_json)
     if as_json:
@@ -135,44 +124,39 @@ DEFAULTS = {
     "n_steps": AUTO,
     "learning_rate": AUTO,
     "epsilon": 0.05,
+    "seed": 0,
 }
+RANDOM = "random points"  # what records call the sample that is drawn where there is no DATA
 
 
-def _read_plan(path: Path | None) -> dict[str, Any]:
-    """Return the settings that a plan fixes: of its own JSON, or of the JSON that an earlier run wrote."""
+def _read_plan(path: Path | None, data: str | None) -> tuple[dict[str, Any], dict[str, int]]:
+    """Return what a plan fixes: the settings, and the number and dimension of the random points that it is for.
+
+    It is the JSON of `tightwidth plan`, or that of an earlier run.
+    """
     if path is None:
-        return {}
+        return {}, {}
     try:
         plan = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        message = f"--plan {path} cannot be read ({error.strerror}); give a JSON file, for example of memorize --json"
+        message = f"--plan {path} cannot be read ({error.strerror}); give a JSON file, such as tightwidth plan --output"
         raise DataError(message) from None
     except ValueError:
-        message = f"--plan {path} is not JSON; give the object that memorize --json or --output wrote"
+        message = f"--plan {path} is not JSON; give the object that tightwidth plan or memorize wrote"
         raise DataError(message) from None
     if isinstance(plan, dict) and plan.get("n_steps_planned") is not None:
         plan["n_steps"] = plan["n_steps_planned"]  # in a record n_steps counts the steps that were run
     fixed = {name: plan[name] for name in DEFAULTS if name in plan} if isinstance(plan, dict) else {}
     if not fixed:
-        message = f"--plan {path} holds none of {', '.join(DEFAULTS)}; give the object that memorize --json wrote"
+        message = f"--plan {path} holds none of {', '.join(DEFAULTS)}; give the object that tightwidth plan wrote"
         raise DataError(message)
-    return {name: math.inf if value == "inf" else value for name, value in fixed.items() if value is not None}
-
-
-def _check_writable(path: Path | None) -> None:
-    """Raise before the run, not after it, if a file could not be written."""
-    if path is None:
-        return
-    folder = path.parent
-    may_write = os.access(path if path.exists() else folder, os.W_OK)
-    if path.is_dir() or not folder.is_dir() or not may_write:
-        why = "it is a folder" if path.is_dir() else f"there is no folder {folder}"
-        why = why if path.is_dir() or not folder.is_dir() else "permission denied"
-        message = f"{path} cannot be written: {why}; give a file"
+    settings = {name: math.inf if value == "inf" else value for name, value in fixed.items() if value is not None}
+    assert isinstance(plan, dict)
+    if plan.get("goal") == "learn":
+        message = f"--plan {path} is for learning, and memorize has another goal; plan again with --goal memorize"
         raise InputError(message)
-
-
-def _check_figure_format(path: Path | None) -> None:
-    if path is not None and path.suffix not in (".png", ".pdf", ".svg"):
-        message = f"--plot {path} has the suffix {path.suffix!r}; give a .png, .pdf or .svg file"
+    if data is None and plan.get("data", RANDOM) != RANDOM:
+        message = f"--plan {path} is for {plan['data']}; give that DATA, and the options it was loaded with"
         raise InputError(message)
+    of_plan = {"points": plan.get("n_samples"), "dim": plan.get("n_features")}
+    return settings, {name: value for name, value in of_plan.items() if value is not None}

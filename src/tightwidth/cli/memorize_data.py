@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import jax
 import numpy as np
 
 from tightwidth import data as loaders
@@ -11,10 +10,10 @@ from tightwidth import sphere
 from tightwidth.cli.memorize import DEFAULT_DIM, DEFAULT_POINTS
 from tightwidth.errors import InputError
 from tightwidth.memory import check_fits
+from tightwidth.sampling import random_points
 
 DTYPES = {"float32": np.float32, "float64": np.float64}
 MOST = 2**31 - 2  # indices are 32-bit
-POINTS_STREAM = 0x504F  # of the seed: the points' own
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,4 @@ def _random_points(m: int, d: int, dtype: str, seed: int) -> Sample:
             message = f"{option}={value} must be a whole number from {least} to {MOST}; give such a --{option}"
             raise InputError(message)
     check_fits(16.0 * m * d, f"drawing {m} points in {d} dimensions", "give fewer --points or a smaller --dim")
-    key = jax.random.fold_in(jax.random.key(seed), POINTS_STREAM)
-    with jax.enable_x64(dtype == "float64"):
-        X = np.asarray(sphere.uniform(d).sample(key, m, DTYPES[dtype]))
-    return Sample("random points", X, loaders.random_labels(m, seed).astype(X.dtype))
+    return Sample("random points", *random_points(m, d, seed=seed, dtype=DTYPES[dtype]))

@@ -11,8 +11,8 @@ import numpy as np
 from tightwidth.data.table import Labels
 from tightwidth.data.target import is_missing_mark, number_from, plain_target, readable_list
 from tightwidth.errors import DataError
+from tightwidth.sampling import fair_labels
 
-RANDOM_LABELS_STREAM = 0x7A6  # keeps these draws apart from everything else that is drawn from the same seed
 SHOWN_CLASSES = 5
 LARGEST_READABLE = 1e15
 
@@ -162,5 +162,4 @@ def random_labels(m: int, seed: int) -> Labels:
     if seed < 0:
         message = f"the seed {seed} is negative; a whole number from 0 on is needed; give another --seed (seed=)"
         raise DataError(message)
-    rng = np.random.default_rng([seed, RANDOM_LABELS_STREAM])
-    return np.where(rng.random(m) < 0.5, -1.0, 1.0)
+    return fair_labels(m, seed)

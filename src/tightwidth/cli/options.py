@@ -1,0 +1,46 @@
+"""Options that several commands share: numbers or "auto", and files that can be written."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from tightwidth.errors import InputError
+
+AUTO = "auto"
+
+
+def auto_or(kind: type) -> Any:
+    """Return a parser of "auto" or a number."""
+
+    def parse(text: str) -> Any:
+        if text == AUTO:
+            return AUTO
+        try:
+            return kind(text)
+        except ValueError:
+            message = f"{text!r} is neither auto nor a {'whole ' if kind is int else ''}number"
+            raise typer.BadParameter(message) from None
+
+    return parse
+
+
+def check_writable(path: Path | None) -> None:
+    """Raise before the run, not after it, if a file could not be written."""
+    if path is None:
+        return
+    folder = path.parent
+    may_write = os.access(path if path.exists() else folder, os.W_OK)
+    if path.is_dir() or not folder.is_dir() or not may_write:
+        why = "it is a folder" if path.is_dir() else f"there is no folder {folder}"
+        why = why if path.is_dir() or not folder.is_dir() else "permission denied"
+        message = f"{path} cannot be written: {why}; give a file"
+        raise InputError(message)
+
+
+def check_figure_format(path: Path | None) -> None:
+    """Raise before the run if the suffix names no format of figures."""
+    if path is not None and path.suffix not in (".png", ".pdf", ".svg"):
+        message = f"--plot {path} has the suffix {path.suffix!r}; give a .png, .pdf or .svg file"
+        raise InputError(message)

@@ -1,0 +1,182 @@
+"""Plans: the rows are the theorems' and the certificates', and a plan runs as it is."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import certificate_oracles as oracle
+import tightwidth as tw
+from tightwidth import activations, plan_table
+from tightwidth.errors import HypothesisError, InputError
+from tightwidth.learning_plans import LARGEST_FIT, ridge_fit
+from tightwidth.sampling import random_points
+from tightwidth.theorem_inputs import network_hypotheses
+from tightwidth.theorems import thm5_networks as thm5
+from tightwidth.theorems import thm7_memorization as thm7
+
+M, D = 96, 8
+
+
+@pytest.fixture(scope="module")
+def memorizing():
+    return tw.plan(n_samples=M, n_features=D, loss="perceptron", epsilon=0.1, seed=3)
+
+
+class TestMemorizing:
+    def test_the_certified_row_is_that_of_the_run(self, memorizing):
+        X, y = random_points(M, D, seed=3)
+        row = memorizing.row("certified")
+        assert memorizing.chosen == row
+        result = tw.memorize(X, y, loss="perceptron", epsilon=0.1, seed=3, plan=memorizing)
+        ran = (result.n_pairs, result.n_steps_planned, result.batch_size, result.learning_rate)
+        assert ran == (row.n_pairs, row.n_steps, row.batch_size, row.learning_rate)
+        assert result.certified_fraction >= 0.9
+        assert sum(row.terms.values()) == pytest.approx(1 - result.certified_fraction, abs=2e-3)
+        assert row.output_scale == pytest.approx(result.sufficient_output_scale, rel=1e-6)
+
+    def test_at_its_B_the_certificate_holds_at_finite_B(self, memorizing):
+        X, y = random_points(M, D, seed=3)
+        B = 1.01 * memorizing.row("certified").output_scale
+        for scale, holds in ((B, True), (B / 100, False)):
+            result = tw.memorize(
+                X, y, loss="perceptron", epsilon=0.1, seed=3, plan=memorizing, output_scale=scale, target_fraction=0.5
+            )
+            assert (result.certified_fraction is not None) == holds
+
+    def test_the_theorem_row_is_theorem_7(self, memorizing):
+        X, _ = random_points(M, D, seed=3)
+        row, R = memorizing.row("theorem"), memorizing.R
+        assert pytest.approx(math.sqrt(D * np.linalg.eigvalsh(X.astype(float).T @ X / M)[-1]), rel=1e-5) == R
+        assert memorizing.lambda_min <= np.linalg.eigvalsh(oracle.relu_kernel(X))[0] * (1 + 1e-3)
+        given = thm7.Hypotheses(M, D, R, 1.0, memorizing.lambda_min, 1.0)
+        assert row.n_pairs == thm7.sufficient_pairs(given)
+        assert sum(row.terms.values()) == pytest.approx(0.1, rel=1e-3)
+        assert row.n_pairs > 10 * memorizing.row("certified").n_pairs
+        (change,) = [c for c in memorizing.changes if c.what == "epsilon 0.05"]
+        assert (change.n_pairs, change.n_steps) == (row.n_pairs, pytest.approx(2 * row.n_steps, abs=1))
+
+    def test_landmarks_and_costs(self, memorizing):
+        assert memorizing.row("rank").n_pairs == math.ceil(M / D)
+        assert memorizing.row("Cover").n_pairs == math.ceil(M / 2 / D)
+        for row in memorizing.rows:
+            assert row.n_parameters == 2 * row.n_pairs * (D + 1)
+            assert row.fits
+            if row.n_steps is not None:
+                assert row.flops == 4 * row.batch_size * row.n_pairs * D * row.n_steps + 2 * M * row.n_pairs * D
+                assert 0 < row.seconds < 3600
+                assert row.learning_rate_network == pytest.approx(
+                    row.learning_rate / (2 * row.n_pairs * row.output_scale**2)
+                )
+        widths = [q for q, _ in memorizing.frontier]
+        assert widths == sorted(widths)
+        assert memorizing.row("certified").n_pairs in widths
+
+    def test_a_width_may_be_given(self):
+        table = tw.plan(n_samples=M, n_features=D, n_pairs=40, calibrated=False)
+        assert table.row("certified").n_pairs == 40
+        assert table.row("certified").seconds is None
+
+    def test_what_cannot_be_certified_leaves_the_theorem(self):
+        table = tw.plan(n_samples=M, n_features=D, n_pairs=1, calibrated=False)
+        assert table.row("certified").n_steps is None
+        assert table.chosen == table.row("theorem")
+
+
+class TestLearning:
+    def test_from_numbers_it_is_theorem_5(self):
+        table = tw.plan(
+            goal="learn",
+            n_features=20,
+            norm=3.0,
+            R=1.4,
+            epsilon=0.2,
+            activation="tanh",
+            loss="logistic",
+            batch_size=4,
+            calibrated=False,
+        )
+        given = network_hypotheses(activations.get("tanh"), norm=3.0, d=20, R=1.4, L=1.0, best_loss=math.log(2))
+        assert given.second_moment == pytest.approx(0.394294, abs=1e-6)
+        assert pytest.approx(4 / 3**1.5, rel=1e-6) == given.H
+        assert (given.C, given.jumps, given.value_at_0) == (1, 0, 0)
+        sized, row = thm5.sizing(given, epsilon=0.2, batch_size=4), table.row("theorem")
+        assert (row.n_pairs, row.n_steps, row.output_scale) == (sized.q, sized.n_steps, sized.B)
+        assert row.terms == sized.bound.terms
+        assert table.row("limit").n_pairs < row.n_pairs
+        assert table.row("lower bound").n_parameters >= 9
+        assert table.chosen == row
+        changed = {change.what.split()[0]: change for change in table.changes}
+        again = thm5.sizing(replace(given, norm=6.0), epsilon=0.2, batch_size=4)
+        assert (changed["norm"].n_pairs, changed["norm"].n_steps) == (again.q, again.n_steps)
+        steps = [T for _, T in table.frontier]
+        assert steps == sorted(steps, reverse=True)
+
+    def test_from_data_the_norm_is_that_of_a_fit(self):
+        rng = np.random.default_rng(0)
+        X = oracle.sphere(rng, 200, 6)
+        y = np.sign(X[:, 0] + 0.3 * rng.standard_normal(200))
+        table = tw.plan(X, y, goal="learn", epsilon=0.4, calibrated=False)
+        K = oracle.relu_kernel(X)
+        nearest = []
+        for ridge in (1e-3, 1e-2, 1e-1, 1.0, 10.0):
+            alpha = np.linalg.solve(K + 0.5 * ridge * np.eye(200), y)
+            loss = np.maximum(0, 1 - y * (K @ alpha)).mean()
+            nearest.append((math.sqrt(alpha @ K @ alpha) / (1 - loss), math.sqrt(alpha @ K @ alpha), loss))
+        _, norm, loss = min(nearest)
+        assert (table.norm, table.residual_loss) == (pytest.approx(norm, rel=1e-6), pytest.approx(loss, rel=1e-6))
+        assert table.norm_error is None
+        assert tw.plan(X, y, goal="learn", norm=5.0, epsilon=0.4, calibrated=False).norm == 5
+
+    def test_many_points_are_subsampled_and_the_range_is_told(self, monkeypatch):
+        monkeypatch.setattr("tightwidth.learning_plans.LARGEST_FIT", 80)
+        assert LARGEST_FIT > 80
+        rng = np.random.default_rng(1)
+        X = oracle.sphere(rng, 400, 6)
+        y = np.sign(X[:, 0])
+        fit = ridge_fit(X, y, activations.get("relu"), tw.losses.get("hinge"), seed=0)
+        assert fit.norm_error is not None
+        assert 0 < fit.norm_error < fit.norm
+        assert 0 < fit.loss < 1  # counted on all the points
+
+
+def test_a_plan_beyond_the_memory_is_shown_and_marked(monkeypatch):
+    monkeypatch.setattr(plan_table, "fits", lambda n_bytes: n_bytes < 2e8)
+    table = tw.plan(goal="learn", n_features=1000, norm=300.0, epsilon=0.1, calibrated=False)
+    assert not table.row("theorem").fits
+    assert table.row("theorem").memory_bytes > 2e8
+    assert table.row("theorem").n_steps > 0
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "text"),
+    [
+        ({"goal": "learn", "norm": 3.0}, InputError, "n_features is missing: to learn without data, give n_features"),
+        ({"goal": "learn", "n_features": 5}, InputError, "norm is missing"),
+        (
+            {"n_features": 5},
+            InputError,
+            "n_samples is missing: to memorize without data, give n_features",
+        ),
+        ({"n_features": 5, "n_samples": 9, "norm": 2.0}, InputError, "norm=2.0 is measured from random points here"),
+        ({"n_features": 5, "n_samples": 30_000}, InputError, "up to 20000 random points are drawn"),
+        (
+            {"n_features": 0, "norm": 1.0, "goal": "learn"},
+            InputError,
+            "n_features=0 must be a whole number of",
+        ),
+        ({"n_features": 5, "norm": -1.0, "goal": "learn"}, HypothesisError, "norm=-1 must be positive and finite"),
+        ({"n_features": 5, "norm": 1.0, "R": 3.0, "goal": "learn"}, HypothesisError, r"R=3 must lie in \[1, sqrt\(d\)"),
+        ({"n_features": 5, "n_samples": 9, "epsilon": 1.5}, InputError, "epsilon=1.5 must be strictly between 0 and 1"),
+        ({"n_features": 5, "n_samples": 9, "loss": "squared"}, HypothesisError, "loss 'squared' is not Lipschitz"),
+        ({"n_features": 5, "n_samples": 9, "activation": "square"}, HypothesisError, "'square' is not decent"),
+        ({"goal": "learn", "n_features": 5, "norm": 1.0, "n_pairs": 3}, InputError, "n_pairs=3 is certified only to"),
+        ({"X": np.eye(3)}, InputError, "X is given without y; give both, or numbers"),
+        ({"X": np.eye(3), "y": np.array([1, 2, 3.0])}, tw.DataError, "memorizing needs labels"),
+        ({"X": np.eye(3), "y": np.array([1, -1, 1.0]), "R": 1.0}, InputError, "R=1.0 is measured from the data here"),
+    ],
+)
+def test_what_a_plan_refuses(given, error, text):
+    with pytest.raises(error, match=text):
+        tw.plan(**given, calibrated=False)
