@@ -88,7 +88,7 @@ class TestFiles:
         line = refused(*RANDOM, "--plan", "plan.json")
         why = "is not JSON" if text == "not JSON" else "holds none of n_pairs, output_scale, activation"
         assert line.startswith(f"--plan plan.json {why}")
-        assert "give the object that memorize --json" in line
+        assert "give the object that tightwidth plan" in line
         assert refused(*RANDOM, "--plan", "none.json").startswith(
             "--plan none.json cannot be read (No such file or directory); give a JSON file"
         )

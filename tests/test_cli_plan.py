@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from test_cli_memorize import in_process
@@ -38,7 +39,7 @@ def test_to_learn_from_numbers_as_json(tightwidth):
     record = PlanRecord.model_validate_json(done.out)
     assert (record.goal, record.data, record.n_samples, record.norm) == ("learn", "numbers", None, 4.0)
     (axes,) = draw(record).axes
-    drawn = {str(line.get_label()): line.get_xydata().tolist() for line in axes.get_lines()}
+    drawn = {str(line.get_label()): np.asarray(line.get_xydata()).tolist() for line in axes.get_lines()}
     theorem = next(row for row in record.rows if row.name == "theorem")
     assert drawn["theorem"] == [[theorem.n_pairs, theorem.n_steps]]
     assert drawn["Theorem 10, other shares of ε"] == [list(map(float, point)) for point in record.frontier]

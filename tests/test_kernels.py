@@ -214,7 +214,7 @@ def test_vectors_of_another_length_are_refused():
     for V in (np.ones(3), np.ones((3, 2)), np.ones((2, 2, 2))):
         with pytest.raises(InputError, match="V"):
             kernels.gram_product(KERNELS["relu"](), V, points(2))
-    with pytest.raises(InputError, match=r"V .*finite numbers"):
+    with pytest.raises(InputError, match=r"V .*finite real numbers"):
         kernels.gram_product(KERNELS["relu"](), np.array([1.0, np.nan]), points(2))
 
 

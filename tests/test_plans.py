@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ class TestMemorizing:
         X, y = random_points(M, D, seed=3)
         row = memorizing.row("certified")
         assert memorizing.chosen == row
-        result = tw.memorize(X, y, loss="perceptron", epsilon=0.1, seed=3, plan=memorizing)
+        result: Any = tw.memorize(X, y, loss="perceptron", epsilon=0.1, seed=3, plan=memorizing)
         ran = (result.n_pairs, result.n_steps_planned, result.batch_size, result.learning_rate)
         assert ran == (row.n_pairs, row.n_steps, row.batch_size, row.learning_rate)
         assert result.certified_fraction >= 0.9
@@ -74,19 +75,19 @@ class TestMemorizing:
         assert memorizing.row("certified").n_pairs in widths
 
     def test_a_width_may_be_given(self):
-        table = tw.plan(n_samples=M, n_features=D, n_pairs=40, calibrated=False)
+        table: Any = tw.plan(n_samples=M, n_features=D, n_pairs=40, calibrated=False)
         assert table.row("certified").n_pairs == 40
         assert table.row("certified").seconds is None
 
     def test_what_cannot_be_certified_leaves_the_theorem(self):
-        table = tw.plan(n_samples=M, n_features=D, n_pairs=1, calibrated=False)
+        table: Any = tw.plan(n_samples=M, n_features=D, n_pairs=1, calibrated=False)
         assert table.row("certified").n_steps is None
         assert table.chosen == table.row("theorem")
 
 
 class TestLearning:
     def test_from_numbers_it_is_theorem_5(self):
-        table = tw.plan(
+        table: Any = tw.plan(
             goal="learn",
             n_features=20,
             norm=3.0,
@@ -117,7 +118,7 @@ class TestLearning:
         rng = np.random.default_rng(0)
         X = oracle.sphere(rng, 200, 6)
         y = np.sign(X[:, 0] + 0.3 * rng.standard_normal(200))
-        table = tw.plan(X, y, goal="learn", epsilon=0.4, calibrated=False)
+        table: Any = tw.plan(X, y, goal="learn", epsilon=0.4, calibrated=False)
         K = oracle.relu_kernel(X)
         nearest = []
         for ridge in (1e-3, 1e-2, 1e-1, 1.0, 10.0):
@@ -143,7 +144,7 @@ class TestLearning:
 
 def test_a_plan_beyond_the_memory_is_shown_and_marked(monkeypatch):
     monkeypatch.setattr(plan_table, "fits", lambda n_bytes: n_bytes < 2e8)
-    table = tw.plan(goal="learn", n_features=1000, norm=300.0, epsilon=0.1, calibrated=False)
+    table: Any = tw.plan(goal="learn", n_features=1000, norm=300.0, epsilon=0.1, calibrated=False)
     assert not table.row("theorem").fits
     assert table.row("theorem").memory_bytes > 2e8
     assert table.row("theorem").n_steps > 0

@@ -1,5 +1,6 @@
 """What a reader may copy from the README runs."""
 
+import json
 import math
 import re
 import shlex
@@ -54,11 +55,15 @@ def test_commands_are_understood(command, monkeypatch, capsys, tmp_path):
         "outcome,a,b\n" + "".join(f"{i % 2},{math.sin(i)},{math.cos(3 * i)}\n" for i in range(40)),
         encoding="utf-8",
     )
+    plan = {"data": "random points", "n_samples": 64, "n_features": 8, "n_pairs": 2, "n_steps": 1}
+    (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     smaller = {"4096": "64", "digits": "wine"}
     words = [smaller.get(word, word) for word in shlex.split(command.split(">")[0])]
     if words[1] == "memorize" and "--help" not in words:
         words += ["--steps", "1", "--pairs", "2"]
+    if words[1] == "plan":
+        words += ["--no-calibrate"] if "learn" in words else ["--no-calibrate", "--pairs", "2"]
     if "table.csv" in words and "--target" not in words:
         words += ["--target", "outcome"]
     monkeypatch.setattr(sys, "argv", words)

@@ -88,7 +88,8 @@ def plan(
 
     References
     ----------
-    Daniely (2020), Section 3.
+    Daniely (2020), Section 3.2.
+    Daniely (2020), Section 3.3.
 
     Examples
     --------
@@ -222,8 +223,9 @@ def _memorize(
     check_contradictions(points, labels, settings)
     seconds = None
     if calibrated:
-        b = settings.batch_size or automatic_batch_size(*points.shape, sphere.R_of_sample(points, seed=settings.seed))
-        seconds = calibrate(settings.activation, d=points.shape[1], batch_size=b)
+        (rows, columns), R = points.shape, sphere.R_of_sample(points, seed=settings.seed)
+        b = settings.batch_size or automatic_batch_size(rows, columns, R)
+        seconds = calibrate(settings.activation, d=columns, batch_size=b)
     return (yield from stepwise(memorizing_plan(points, labels, settings, seconds_a_step=seconds), points))
 
 
