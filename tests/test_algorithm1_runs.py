@@ -187,6 +187,7 @@ def fresh_batches(n_steps):
     return [(np.asarray(points), np.asarray(y)) for points, y, _ in drawn]
 
 
+@pytest.mark.slow
 def test_fresh_points_are_drawn_inside_the_loop():
     batches = fresh_batches(T)
     assert len(np.unique(np.concatenate([x for x, _ in batches]), axis=0)) == T * BATCH
@@ -196,6 +197,7 @@ def test_fresh_points_are_drawn_inside_the_loop():
     assert done.mean_online_loss == pytest.approx(minibatch_losses.mean(), rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("B", [2.0, math.inf])
 def test_a_stream_of_the_same_points_gives_the_same_network(B):
     done = finish(run(settings(), start(B), FRESH, n_steps=T, key=ITERATE_KEY))

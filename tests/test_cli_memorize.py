@@ -132,6 +132,7 @@ class TestReport:
         assert done.err.startswith("points.npz: 32 points in 8 dimensions\n")
         assert "running 12 pairs for at most 1,500 steps of 4 points, learning rate 3" in done.err
 
+    @pytest.mark.slow
     def test_finite_output_scale(self, tightwidth):
         done = tightwidth("memorize", "points.npz", *FIXED, "--output-scale", 10)
         assert "gates flipped; none can from B =" in done.out
@@ -154,6 +155,7 @@ class TestFiles:
         assert strict(done.out)["data"] == "points.npz"
         assert Path(f"figure.{suffix}").read_bytes().startswith(magic)
 
+    @pytest.mark.slow
     def test_a_run_is_a_plan(self, tightwidth):
         free = ("memorize", "points.npz", "--json", "--loss", "perceptron")
         first = tightwidth(*free, "--batch-size", 4, "--pairs", 12, "-o", "run.json")
@@ -201,6 +203,7 @@ class TestData:
         done = tightwidth("memorize", "zero.npz", "--no-standardize", "--on-sphere", "bias", *FIXED, "--json")
         assert done.json()["n_features"] == D
 
+    @pytest.mark.slow
     def test_random_points_in_both_precisions(self, tightwidth):
         points = ("memorize", "--points", M, "--dim", D, *FIXED, "--json")
         single, double = tightwidth(*points).json(), tightwidth(*points, "--dtype", "float64").json()

@@ -44,6 +44,7 @@ def distance(left, right):
     return np.abs(left - right).max() / np.abs(right).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("B", [0.3, 1.0, 50.0, 1e3])
 def test_the_plain_form_of_a_trained_network_predicts_the_same(B, dtype):

@@ -113,6 +113,7 @@ def test_depth_three_is_the_recursion():
     assert np.abs(T3 - K3)[off].max() > 0.01
 
 
+@pytest.mark.slow
 def test_the_kernel_at_trained_weights_is_that_of_the_exported_network():
     rng = np.random.default_rng(4)
     X, y = oracles.sphere(rng, 24, 5), rng.choice([-1.0, 1.0], 24)

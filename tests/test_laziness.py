@@ -57,6 +57,7 @@ def measured(net, X, *, n_steps=N_STEPS, learning_rate=ETA, L=1.0, seed=0):
     return laziness.measure(net, X, n_steps=n_steps, learning_rate=learning_rate, L=L, seed=seed)
 
 
+@pytest.mark.slow
 class TestAgainstDecimals:
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     @pytest.mark.parametrize("B", SCALES)
@@ -190,6 +191,7 @@ def x64():
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 class TestLargeSamples:
     @pytest.mark.parametrize("B", [0.5, 100.0])

@@ -162,6 +162,7 @@ class TestEnd:
         assert result.certified_fraction == whole.certified_fraction
         assert run("logistic", target_fraction=0.7).n_steps == T  # otherwise the target ends nothing
 
+    @pytest.mark.slow
     def test_numbers_that_overflow_are_no_end_without_gradient(self):
         result = run(output_scale=1e-100)
         assert result.stopped != "no_gradient" or result.fraction_memorized_last == 1
@@ -178,6 +179,7 @@ class TestWidths:
         assert result.certified_reason is None
         assert result.fraction_memorized_mean >= result.certified_fraction
 
+    @pytest.mark.slow
     def test_a_width_with_dead_points_runs_and_says_why_nothing_is_certified(self):
         result = run("perceptron", np.float32, n_pairs=2)
         X, _ = sample()
@@ -191,6 +193,7 @@ class TestWidths:
         assert result.norm_squared is None
 
 
+@pytest.mark.slow
 class TestFiniteScale:
     def test_gates_that_flip_are_counted_and_void_the_certificate(self):
         result = run(output_scale=10.0)

@@ -72,6 +72,7 @@ class TestSearch:
             "not certified at this epsilon: no vector found in the embedding has a loss below epsilon=0.05"
         )
 
+    @pytest.mark.slow
     def test_a_sample_that_no_width_can_certify(self, monkeypatch):
         X, y = sample()
         X[1], y[1] = X[0], -y[0]  # whatever v is, the two losses add up to 2
@@ -88,6 +89,7 @@ class TestSearch:
             "the widest network of the search was reached at 16 pairs"
         )
 
+    @pytest.mark.slow
     def test_a_small_sample_is_not_given_up_while_its_points_are_dead(self):
         X, y = np.array([[1.0, 0.0], [0.8, 0.6]]), np.array([1.0, -1.0])
         for seed in range(2):

@@ -37,6 +37,7 @@ class TestMemorizing:
         assert sum(row.terms.values()) == pytest.approx(1 - result.certified_fraction, abs=2e-3)
         assert row.output_scale == pytest.approx(result.sufficient_output_scale, rel=1e-6)
 
+    @pytest.mark.slow
     def test_at_its_B_the_certificate_holds_at_finite_B(self, memorizing):
         X, y = random_points(M, D, seed=3)
         B = 1.01 * memorizing.row("certified").output_scale
@@ -74,11 +75,13 @@ class TestMemorizing:
         assert widths == sorted(widths)
         assert memorizing.row("certified").n_pairs in widths
 
+    @pytest.mark.slow
     def test_a_width_may_be_given(self):
         table: Any = tw.plan(n_samples=M, n_features=D, n_pairs=40, calibrated=False)
         assert table.row("certified").n_pairs == 40
         assert table.row("certified").seconds is None
 
+    @pytest.mark.slow
     def test_what_cannot_be_certified_leaves_the_theorem(self):
         table: Any = tw.plan(n_samples=M, n_features=D, n_pairs=1, calibrated=False)
         assert table.row("certified").n_steps is None

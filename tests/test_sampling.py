@@ -119,6 +119,7 @@ def pieces(sizes):
     return [(np.stack([part, -part], axis=1), part) for part in np.split(rows, np.cumsum(sizes)[:-1])]
 
 
+@pytest.mark.slow
 @given(
     sizes=st.lists(st.integers(0, 40), min_size=1, max_size=12),
     batch_size=st.integers(1, 7),
