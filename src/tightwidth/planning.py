@@ -251,6 +251,7 @@ def plan_memorization(
     batch_size = settings.batch_size or automatic_batch_size(m, d, R)
     widths = _Widths(X, settings)
     trials: list[Trial] = []
+    alpha = None
     if settings.n_pairs is not None:
         q, ended = settings.n_pairs, "the width was given"
     elif not math.isfinite(settings.loss.L):
@@ -261,9 +262,8 @@ def plan_memorization(
     else:
         trials, ended = yield from _search(widths, y, R=R, batch_size=batch_size)
         best = min(trials, key=lambda trial: trial.work)
-        q = best.n_pairs if math.isfinite(best.work) else trials[0].n_pairs
-    # from nothing, so that whoever gives this width finds the same certificate
-    final = _try_width(widths, y, q, R=R, batch_size=batch_size, alpha=None, thorough=True)
+        q, alpha = (best.n_pairs, best.alpha) if math.isfinite(best.work) else (trials[0].n_pairs, trials[0].alpha)
+    final = _try_width(widths, y, q, R=R, batch_size=batch_size, alpha=alpha, thorough=True)
     tried = sorted([trial for trial in trials if trial.n_pairs != q] + [final], key=lambda trial: trial.n_pairs)
     return _with_steps(final, settings, m=m, d=d, R=R, batch_size=batch_size, trials=tuple(tried), ended=ended)
 
