@@ -12,7 +12,7 @@ import pytest
 
 import certificate_oracles as oracle
 import tightwidth as tw
-from tightwidth import conversions, memorization_run, network, planning, sampling
+from tightwidth import conversions, memorization_run, network, run_settings, sampling
 from tightwidth.worst_case import WorstCase
 
 M, D, Q, T, BATCH = 32, 8, 12, 1500, 4
@@ -43,10 +43,10 @@ def numbers(result: Any):
 def replayed(loss, seed):
     """Return a result, and the same run in NumPy, on the minibatches that the seed draws, for all planned steps."""
     result, (X, y) = run(loss, seed=seed), sample()
-    W = np.asarray(network.draw_W_half(planning.weights_key(seed), Q, D))
+    W = np.asarray(network.draw_W_half(run_settings.weights_key(seed), Q, D))
     Psi = oracle.features(X / np.linalg.norm(X, axis=1, keepdims=True), W, "relu")
     source = sampling.FiniteSample(jnp.zeros((M, D)), jnp.zeros(M))
-    rows = source.draw(jax.random.fold_in(jax.random.key(seed), planning.STEPS), jnp.arange(T), BATCH)
+    rows = source.draw(jax.random.fold_in(jax.random.key(seed), run_settings.STEPS), jnp.arange(T), BATCH)
     return result, oracle.Replay(Psi, y, loss, eta=result.learning_rate, batches=np.asarray(rows))
 
 

@@ -8,9 +8,11 @@ import pytest
 from scipy.optimize import minimize
 
 import certificate_oracles as oracle
-from tightwidth import activations, losses, network, planning, sphere
-from tightwidth.planning import Plan, Settings, Trial
+from tightwidth import activations, losses, network, planning, run_settings, sphere, width_search
+from tightwidth.planning import Plan
 from tightwidth.precision import stepwise
+from tightwidth.run_settings import Settings
+from tightwidth.width_search import Trial
 
 M, D = 64, 8
 
@@ -82,9 +84,9 @@ class TestSearch:
         )
         assert plan.certified_steps is None
         assert max(trial.n_pairs for trial in plan.trials) > 2 * M / D
-        monkeypatch.setattr(planning, "fits", lambda _: False)
+        monkeypatch.setattr(width_search, "fits", lambda _: False)
         assert planned(X, y, epsilon=0.01)[0].search_ended == "networks wider than 16 pairs do not fit in memory"
-        monkeypatch.setattr(planning, "WIDEST", 2.0)
+        monkeypatch.setattr(width_search, "WIDEST", 2.0)
         assert planned(X, y, epsilon=0.01)[0].search_ended == (
             "the widest network of the search was reached at 16 pairs"
         )
@@ -101,6 +103,48 @@ class TestSearch:
         assert plan.search_ended == "the squared loss admits no certificate: q d = 2 m"
         assert plan.not_certified == "the squared loss is not Lipschitz"
         assert 0 < plan.learning_rate <= 1 / plan.certificate.spread.top
+
+
+class TestClimb:
+    """A given width is led to along the rungs of the search, and its certificate is that of the search."""
+
+    @pytest.mark.parametrize(
+        ("labels", "side"),
+        [
+            pytest.param("of a halfspace", -1, id="below the foot"),
+            pytest.param("random", 1, id="above it", marks=pytest.mark.slow),
+        ],
+    )
+    def test_it_ends_where_the_search_did(self, labels, side):
+        X, y = sample(192, 12)
+        y = y if labels == "random" else np.sign(X[:, 0])
+        found, _ = planned(X, y)
+        foot = width_search.first_width(192, 12)
+        assert found.certified_steps is not None
+        assert side * (found.n_pairs - foot) > 0
+        again, seen = planned(X, y, n_pairs=found.n_pairs)
+        assert (again.n_steps, again.learning_rate) == (found.n_steps, found.learning_rate)
+        np.testing.assert_array_equal(again.certificate.comparators.loss, found.certificate.comparators.loss)
+        np.testing.assert_array_equal(
+            again.certificate.comparators.norm_squared, found.certificate.comparators.norm_squared
+        )
+        assert [seen[0].n_pairs, seen[-1].n_pairs] == [foot, found.n_pairs]
+
+    def test_between_two_rungs_it_is_one_step_from_the_nearer_one(self):
+        X, y = sample()
+        _, seen = planned(X, y, n_pairs=14)
+        assert [trial.n_pairs for trial in seen] == [16, 14]
+        _, seen = planned(X, y, n_pairs=90)  # the foot has a certificate: from there it is one step
+        assert [trial.n_pairs for trial in seen] == [16, 90]
+        _, seen = planned(X, y, n_pairs=1)  # down to the first rung without one
+        assert [trial.is_certified for trial in seen] == [True] * (len(seen) - 2) + [False, False]
+
+    def test_where_no_vector_is_handed_on_there_is_no_ladder(self, monkeypatch):
+        X, y = sample()
+        assert planned(X, y, n_pairs=9, loss="absolute")[1] == []
+        assert [trial.n_pairs for trial in planned(X, y, n_pairs=3, activation="identity")[1]] == [3]
+        monkeypatch.setattr(width_search, "MOST_POINTS_CLIMBED", M - 1)
+        assert planned(X, y, n_pairs=9)[1] == []
 
 
 class TestNumbers:
@@ -122,7 +166,7 @@ class TestNumbers:
 
     def test_given_numbers_are_respected(self):
         plan, seen = planned(*sample(), n_pairs=16, n_steps=1000, learning_rate=0.3, batch_size=3)
-        assert seen == []
+        assert [trial.n_pairs for trial in seen] == [16]  # q d = 2 m: the foot of the ladder
         assert (plan.n_pairs, plan.n_steps, plan.learning_rate, plan.batch_size) == (16, 1000, 0.3, 3)
         assert plan.search_ended == "the width was given"
         assert [trial.n_pairs for trial in plan.trials] == [16]
@@ -156,7 +200,7 @@ class TestCertificate:
     def test_of_the_weights_that_the_seed_draws(self, loss, dtype):
         X, y = sample(dtype=dtype)
         plan, _ = planned(X, y, n_pairs=16, seed=5, loss=loss)
-        W = np.asarray(network.draw_W_half(planning.weights_key(5), 16, D))
+        W = np.asarray(network.draw_W_half(run_settings.weights_key(5), 16, D))
         Psi = oracle.features(X, W, "relu")
         mean, largest, top = oracle.spread(Psi @ Psi.T)
         spread = plan.certificate.spread

@@ -31,8 +31,10 @@ from tightwidth.network import (
     network_learning_rate,
 )
 from tightwidth.plan_table import PlanTable
-from tightwidth.planning import Plan, Settings, Trial, plan_memorization
+from tightwidth.planning import Plan, plan_memorization
 from tightwidth.precision import stepwise
+from tightwidth.run_settings import Settings
+from tightwidth.width_search import Trial
 from tightwidth.worst_case import worst_case
 
 Auto = Literal["auto"]

@@ -15,8 +15,10 @@ from tightwidth.errors import DataError, InputError
 from tightwidth.losses import Loss, check_loss
 from tightwidth.memory import check_fits
 from tightwidth.plan_table import PlanTable
-from tightwidth.planning import FIRST_WIDTH, Plan, Settings, batch_bytes, bytes_needed
+from tightwidth.planning import Plan
 from tightwidth.precision import float_array
+from tightwidth.run_settings import Settings, batch_bytes, bytes_needed
+from tightwidth.width_search import first_width
 
 LARGEST_INT = 2**31 - 2  # steps and indices are 32-bit
 LARGEST_SEED = 2**32 - 1
@@ -244,7 +246,7 @@ def check_size(settings: Settings, *, m: int, d: int, dtype: np.dtype) -> None:
             f"learning_rate={settings.learning_rate:g} is beyond {dtype}; give a smaller one, or leave it at 'auto'"
         )
         raise InputError(message)
-    q = settings.n_pairs or max(1, round(FIRST_WIDTH * m / d))
+    q = settings.n_pairs or first_width(m, d)
     check_fits(
         bytes_needed(m, d, q, dtype.itemsize) + batch_bytes(settings.batch_size or 0, d, q, dtype.itemsize),
         f"memorizing {m} points in {d} dimensions with {q} pairs in {dtype}",

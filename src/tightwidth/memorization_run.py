@@ -19,7 +19,8 @@ from tightwidth.memorization_result import CurvePoint, Stopped
 from tightwidth.memory import fits
 from tightwidth.network import Network, init, preactivations, predict
 from tightwidth.online_loss import Interval, OnlineLoss
-from tightwidth.planning import RANDOM_ITERATE, STEPS, Plan, Settings, weights_key
+from tightwidth.planning import Plan
+from tightwidth.run_settings import RANDOM_ITERATE, STEPS, Settings, weights_key
 from tightwidth.sampling import FiniteSample
 
 EPOCHS_BETWEEN_LOOKS = 2

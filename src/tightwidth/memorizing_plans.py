@@ -13,10 +13,12 @@ from tightwidth.errors import HypothesisError
 from tightwidth.losses import least_loss_of_a_mistake
 from tightwidth.network import draw_W_half, preactivations
 from tightwidth.plan_table import Change, PlanRow, PlanTable, row_of
-from tightwidth.planning import Plan, Settings, Trial, plan_memorization, weights_key
+from tightwidth.planning import Plan, plan_memorization
+from tightwidth.run_settings import Settings, weights_key
 from tightwidth.theorem_inputs import network_hypotheses
 from tightwidth.theorems import thm5_networks as thm5
 from tightwidth.theorems import thm7_memorization as thm7
+from tightwidth.width_search import Trial
 from tightwidth.worst_case import WorstCase, hypotheses, kind_of, worst_case
 
 SHARE_OF_B = 0.1  # of epsilon, left to a finite B

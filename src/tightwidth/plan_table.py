@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from tightwidth.memory import fits
 from tightwidth.network import n_parameters, network_learning_rate
-from tightwidth.planning import Trial, batch_bytes, bytes_needed
+from tightwidth.run_settings import batch_bytes, bytes_needed
+from tightwidth.width_search import Trial
 
 Goal = Literal["memorize", "learn"]
 

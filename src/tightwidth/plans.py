@@ -19,8 +19,10 @@ from tightwidth.losses import Loss, check_lipschitz
 from tightwidth.memorization_request import check_contradictions, check_points, check_settings, check_size
 from tightwidth.memorizing_plans import memorizing_plan
 from tightwidth.plan_table import Goal, PlanTable
-from tightwidth.planning import Settings, Trial, automatic_batch_size
+from tightwidth.planning import automatic_batch_size
 from tightwidth.precision import stepwise
+from tightwidth.run_settings import Settings
+from tightwidth.width_search import Trial
 
 LARGEST_DRAWN = 20_000  # points that are drawn where only their number is given
 GOALS = ("memorize", "learn")
