@@ -12,7 +12,7 @@ import pytest
 
 import certificate_oracles as oracle
 import tightwidth as tw
-from tightwidth import conversions, memorization_run, network, run_settings, sampling
+from tightwidth import conversions, laziness, memorization_run, network, run_settings, sampling
 from tightwidth.worst_case import WorstCase
 
 M, D, Q, T, BATCH = 32, 8, 12, 1500, 4
@@ -207,6 +207,22 @@ class TestFiniteScale:
         np.testing.assert_allclose(result.decision_function(X), h, atol=1e-9)
         assert result.fraction_memorized_last == np.mean(y * h > 0)
         assert result.learning_rate_network == pytest.approx(result.learning_rate / (2 * Q * 10.0**2))
+        moved = np.linalg.norm(W - np.tile(start, (2, 1)), axis=1)
+        lazy = result.laziness
+        assert lazy.n_gates == flipped.size
+        assert lazy.share_flipped == flipped.mean()
+        assert lazy.n_gates_that_can_flip >= lazy.n_gates_flipped
+        assert (lazy.largest_displacement, lazy.mean_displacement) == pytest.approx((moved.max(), moved.mean()))
+        assert moved.max() <= lazy.displacement_bound
+        gates = [(X @ V.T > 0) * np.asarray(plain.u) for V in (W, np.tile(start, (2, 1)))]
+        gates[1] = np.sign(gates[1]) * 10.0
+        now, then = ((X @ X.T) * (G @ G.T) for G in gates)
+        assert lazy.kernel_drift == pytest.approx(np.linalg.norm(now - then) / np.linalg.norm(then), rel=1e-6)
+        V = np.asarray(result.network.PN).sum(axis=0)
+        apart = np.abs(h - ((X @ start.T > 0) * (X @ V.T)).sum(axis=1))
+        assert (lazy.linearisation_error_largest, lazy.linearisation_error_mean) == pytest.approx(
+            (apart.max(), apart.mean()), rel=1e-6
+        )
         assert result.certified_fraction is None
         enough = result.sufficient_output_scale
         assert result.certified_reason == (
@@ -216,7 +232,9 @@ class TestFiniteScale:
     def test_from_the_sufficient_scale_on_the_certificate_is_that_of_the_limit(self):
         limit = run()
         result = run(output_scale=2 * limit.sufficient_output_scale)
-        assert result.n_gates_flipped == 0
+        assert result.n_gates_flipped == result.laziness.n_gates_that_can_flip == 0
+        assert 0 < result.laziness.kernel_drift < 1e-12
+        assert limit.laziness == laziness.Laziness(2 * Q * M, *[0] * 11)
         assert limit.certified_fraction - 1e-3 < result.certified_fraction <= limit.certified_fraction
         np.testing.assert_allclose(
             result.decision_function(sample()[0]), limit.decision_function(sample()[0]), atol=1e-5
@@ -227,6 +245,14 @@ class TestFiniteScale:
         assert near.certified_fraction > 0.05
         assert far.certified_fraction < near.certified_fraction
         assert far.sufficient_output_scale == far.n_gates_flipped == 0
+
+
+@pytest.mark.parametrize("B", [math.inf, pytest.param(100.0, marks=pytest.mark.slow)])
+def test_what_overflowed_is_not_memorized(B):
+    result = run("squared", learning_rate=1e30, n_steps=200, dtype=np.float32, output_scale=B)
+    assert result.fraction_memorized_last == 0
+    assert result.fraction_memorized_mean < 0.2
+    assert (result.laziness, result.n_gates_flipped) == (None, None)
 
 
 class TestOwnObjects:

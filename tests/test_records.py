@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from test_memorization import T, replayed, run
 from tightwidth import __version__
 from tightwidth.cli.memorize_record import record_of
-from tightwidth.records import CurveRecord, MemorizeRecord, TrialRecord
+from tightwidth.records import CurveRecord, LazinessRecord, MemorizeRecord, TrialRecord
 
 NUMBER = (int, float)
 NONE = type(None)
@@ -109,6 +109,7 @@ def example(**changes: Any) -> MemorizeRecord:
         "theorem_reason": "left out",
         "widths_tried": (TrialRecord(n_pairs=16, n_steps=4000),),
         "search_ended": "the width was given",
+        "laziness": None,
         "curve": tuple(CurveRecord.model_validate(dict(zip(names, look, strict=True))) for look in looks),
     }
     return MemorizeRecord(**{**fields, **changes})
@@ -118,7 +119,10 @@ class TestJson:
     def test_round_trip(self):
         record = example()
         assert MemorizeRecord.model_validate_json(record.to_json()) == record
-        finite = example(output_scale=1e7, certified_fraction=None, certified_reason="why", norm_squared=None)
+        lazy = LazinessRecord.model_validate(dict.fromkeys(LazinessRecord.model_fields, 0) | {"kernel_drift": 1e-30})
+        finite = example(
+            output_scale=1e7, certified_fraction=None, certified_reason="why", norm_squared=None, laziness=lazy
+        )
         assert MemorizeRecord.model_validate_json(finite.to_json()) == finite
 
     def test_infinity_is_a_word(self):

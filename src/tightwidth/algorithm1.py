@@ -99,7 +99,7 @@ def _step(settings: Algorithm1, source: Source, draw: Array, state: State) -> St
     slopes = settings.loss.derivative(h, y) / settings.batch_size
     network = update(slopes, settings.learning_rate.astype(h.dtype))  # "update W^{t+1} = W^t - eta grad L_{S_t}(W^t)"
     t = state.t + 1
-    mistakes = jnp.mean((y * h <= 0).astype(h.dtype))
+    mistakes = jnp.mean((~(y * h > 0)).astype(h.dtype))
     predicted = (0.5 + state.online_mistakes.total) / t.astype(h.dtype)
     return State(
         network,

@@ -146,9 +146,9 @@ def exact_drift(blocks: Blocks) -> Drift:
     return Drift(_ratio(total[0], total[1]), 0.0, _ratio(total[2], total[3]), 0.0)
 
 
-def random_signs(m: int, seed: int) -> Int8[np.ndarray, "m p"]:
-    """Draw the 64 vectors of signs of `estimated_drift`."""
-    return 2 * np.random.default_rng([seed, PROBES]).integers(0, 2, (m, N_PROBES), np.int8) - 1
+def random_signs(m: int, seed: int, n_probes: int = N_PROBES) -> Int8[np.ndarray, "m p"]:
+    """Draw the vectors of signs of `estimated_drift`."""
+    return 2 * np.random.default_rng([seed, PROBES]).integers(0, 2, (m, n_probes), np.int8) - 1
 
 
 def estimated_drift(blocks: Blocks, signs: Int8[np.ndarray, "m p"]) -> Drift:

@@ -19,7 +19,7 @@ from tightwidth.activations import check_decent
 from tightwidth.contradictions import check_table
 from tightwidth.errors import DataError, InputError
 from tightwidth.finite_scale import ROUNDING, count_flipped_gates, travel
-from tightwidth.kernel_drift import EXACT_POINTS, Blocks, estimated_drift, exact_drift, random_signs
+from tightwidth.kernel_drift import EXACT_POINTS, N_PROBES, Blocks, estimated_drift, exact_drift, random_signs
 from tightwidth.network import Displacement, Network, Plain, Tangent, network_dtype
 from tightwidth.slope_changes import remainder
 
@@ -69,7 +69,16 @@ class Laziness:
         return self.n_gates_flipped / self.n_gates
 
 
-def measure(network: Network, X: Any, *, n_steps: int, learning_rate: float, L: float, seed: int = 0) -> Laziness:
+def measure(
+    network: Network,
+    X: Any,
+    *,
+    n_steps: int,
+    learning_rate: float,
+    L: float,
+    seed: int = 0,
+    n_probes: int = N_PROBES,
+) -> Laziness:
     """Measure how lazy a run was, from the network that it ended at.
 
     Parameters
@@ -86,6 +95,8 @@ def measure(network: Network, X: Any, *, n_steps: int, learning_rate: float, L: 
         Lipschitz constant of the loss; if infinite, nothing bounds the displacement.
     seed
         Of the random signs that estimate the drift of large samples.
+    n_probes
+        How many vectors of signs: the standard error falls like ``1/sqrt(n_probes)``.  At least 2.
 
     Returns
     -------
@@ -104,8 +115,8 @@ def measure(network: Network, X: Any, *, n_steps: int, learning_rate: float, L: 
 
     Notes
     -----
-    The drift is exact up to 4096 points, in ``10 m^2 q`` operations; beyond, it is estimated from 64 random sign
-    vectors (Hutchinson) in ``1300 m q d``.  Memory: blocks of rows, nothing of size m q.
+    The drift is exact up to 4096 points, in ``10 m^2 q`` operations; beyond, it is estimated from random sign
+    vectors (Hutchinson) in ``20 m q d`` each.  Memory: blocks of rows, nothing of size m q.
 
     The network is the one that its stored numbers describe, with pre-activations at the start rounded to its dtype, as
     they were in the run; what a float32 run lost of P and N belongs to the network, and is measured.  Rounding here
@@ -118,7 +129,7 @@ def measure(network: Network, X: Any, *, n_steps: int, learning_rate: float, L: 
             "tightwidth.conversions.to_displacement(network, W_half)"
         )
         raise InputError(message)
-    points = _checked(network, X, n_steps, learning_rate, L, seed)
+    points = _checked(network, X, n_steps, learning_rate, L, seed, n_probes)
     q, m = network.q, len(points)
     if isinstance(network, Tangent):
         return Laziness(2 * q * m, 0, 0, *[0.0] * 9)
@@ -145,7 +156,7 @@ def measure(network: Network, X: Any, *, n_steps: int, learning_rate: float, L: 
             near = [jnp.abs(z - place) <= bound for place, _ in sigma.kinks]
             n_near += 2 * int(jnp.sum(jnp.any(jnp.stack(near), axis=0))) if near else 0
             errors.append(np.abs(np.asarray(_beyond_linear(wide, x, z))))
-        drift = exact_drift(blocks) if m <= EXACT_POINTS else estimated_drift(blocks, random_signs(m, seed))
+        drift = exact_drift(blocks) if m <= EXACT_POINTS else estimated_drift(blocks, random_signs(m, seed, n_probes))
     return Laziness(
         n_gates=2 * q * m,
         n_gates_flipped=n_flipped,
@@ -198,13 +209,14 @@ def _beyond_linear(network: Displacement, X: Array, z: Array) -> Float[Array, " 
 
 
 def _checked(
-    network: Displacement | Tangent, X: Any, n_steps: int, learning_rate: float, L: float, seed: int
+    network: Displacement | Tangent, X: Any, n_steps: int, learning_rate: float, L: float, seed: int, n_probes: int
 ) -> Float[np.ndarray, "m d"]:
     """Return the points in the dtype of the network, after everything was checked."""
     check_decent(network.activation)
-    for name, number in (("n_steps", n_steps), ("seed", seed)):
-        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 0:
-            message = f"{name}={number!r} must be a whole number, at least 0; give the one of the run"
+    for name, number, least in (("n_steps", n_steps, 0), ("seed", seed, 0), ("n_probes", n_probes, 2)):
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < least:
+            advice = "give a larger one" if name == "n_probes" else "give the one of the run"
+            message = f"{name}={number!r} must be a whole number, at least {least}; {advice}"
             raise InputError(message)
     for name, number in (("learning_rate", learning_rate), ("L", L)):
         if not number > 0 or (name == "learning_rate" and math.isinf(number)):

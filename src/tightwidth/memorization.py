@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
-from tightwidth import finite_scale, sphere
+from tightwidth import sphere
 from tightwidth.activations import Activation
 from tightwidth.losses import Loss, fraction_memorized
 from tightwidth.memorization_request import (
@@ -25,11 +25,7 @@ from tightwidth.memorization_request import (
 )
 from tightwidth.memorization_result import MemorizeResult
 from tightwidth.memorization_run import Run, Running, certified_by
-from tightwidth.network import (
-    Displacement,
-    n_parameters,
-    network_learning_rate,
-)
+from tightwidth.network import n_parameters, network_learning_rate
 from tightwidth.plan_table import PlanTable
 from tightwidth.planning import Plan, plan_memorization
 from tightwidth.precision import stepwise
@@ -220,12 +216,6 @@ def _memorize(
     guarantee = certified_by(settings, plan, run, stopped)
     q, T = plan.n_pairs, plan.n_steps
     random_network = run.random_network(stopped)
-    trained = run.state.network
-    flipped = (
-        finite_scale.count_flipped_gates(trained, run.X, run.preactivations())
-        if isinstance(trained, Displacement)
-        else 0
-    )
     return MemorizeResult(
         n_samples=m,
         n_features=d,
@@ -255,7 +245,7 @@ def _memorize(
         certified_fraction=guarantee.fraction,
         certified_reason=guarantee.reason,
         mean_online_loss=run.mean_over_iterates(run.sum_of(run.state.online_loss), last.loss, stopped),
-        n_gates_flipped=flipped,
+        laziness=run.laziness(),
         sufficient_output_scale=guarantee.sufficient_B,
         finite_scale_penalty=guarantee.penalty,
         target_fraction=target,

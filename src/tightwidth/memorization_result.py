@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from tightwidth import sphere
 from tightwidth.contradictions import check_table
+from tightwidth.laziness import Laziness
 from tightwidth.network import Network, network_dtype, predict
 from tightwidth.online_loss import Interval
 from tightwidth.planning import Plan
@@ -57,8 +58,9 @@ class MemorizeResult:
         The least squared norm found of a vector with all margins at least 1, an upper bound on M_W^2; None if none was.
     learning_rate, learning_rate_network
         eta of the embedding, and the step of the plain weights, ``eta/(2 q B^2)``.
-    n_gates_flipped
-        Gates of the sample that the last iterate has on the other side of a kink; 0 at B = infinity.
+    laziness
+        What moved, and how far the last iterate is from its linearisation (`tightwidth.laziness`); all 0 at
+        B = infinity, None if the weights overflowed.
     sufficient_output_scale
         A B at which none can flip in the planned T steps.
     finite_scale_penalty
@@ -93,7 +95,7 @@ class MemorizeResult:
     certified_fraction: float | None
     certified_reason: str | None
     mean_online_loss: float
-    n_gates_flipped: int
+    laziness: Laziness | None
     sufficient_output_scale: float
     finite_scale_penalty: float
     target_fraction: float
@@ -110,6 +112,11 @@ class MemorizeResult:
     def parameters_per_sample(self) -> float:
         """Parameters for each memorized point, ``2 q (d + 1)/m``."""
         return self.n_parameters / self.n_samples
+
+    @property
+    def n_gates_flipped(self) -> int | None:
+        """How many gates of the sample the last iterate has on the other side of a kink; None if it overflowed."""
+        return None if self.laziness is None else self.laziness.n_gates_flipped
 
     @property
     def reached(self) -> bool:

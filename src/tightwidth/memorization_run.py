@@ -14,6 +14,7 @@ from tightwidth import algorithm1, finite_scale
 from tightwidth.algorithm1 import Algorithm1, State
 from tightwidth.certificates import is_perceptron
 from tightwidth.embedding import GATES_SHARE
+from tightwidth.laziness import Laziness, measure
 from tightwidth.losses import fraction_memorized, has_gradient, mean_loss
 from tightwidth.memorization_result import CurvePoint, Stopped
 from tightwidth.memory import fits
@@ -24,6 +25,7 @@ from tightwidth.run_settings import RANDOM_ITERATE, STEPS, Settings, weights_key
 from tightwidth.sampling import FiniteSample
 
 EPOCHS_BETWEEN_LOOKS = 2
+PROBES_OF_DRIFT = 16  # for more than 4096 points: 320 m q d operations, some tens of epochs' worth
 SECONDS_A_CALL = 0.3  # of compiled steps, between which a run can be interrupted
 
 
@@ -50,7 +52,8 @@ class Run:
             dtype=X.dtype,
         )
         self.W_half = network.W_half
-        self.X, self.y, self.labels = jnp.asarray(X), jnp.asarray(y), y
+        self.points, self.labels = X, y
+        self.X, self.y = jnp.asarray(X), jnp.asarray(y)
         keeps = fits(self.m * q * X.dtype.itemsize, GATES_SHARE)
         self.source = FiniteSample(self.X, self.y, network.cache(self.X) if keeps else None)
         self.loss, self.plan = settings.loss, plan
@@ -118,6 +121,20 @@ class Run:
     def preactivations(self) -> Float[Array, "m q"]:
         """Return the pre-activations of the sample at the initial weights."""
         return preactivations(self.W_half, self.X)
+
+    def laziness(self) -> Laziness | None:
+        """Measure how far the last iterate is from its start and from its linearisation; None if it overflowed."""
+        network = self.state.network
+        if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(network)):
+            return None
+        return measure(
+            network,
+            self.points,
+            n_steps=self.done,
+            learning_rate=self.plan.learning_rate,
+            L=self.loss.L,
+            n_probes=PROBES_OF_DRIFT,
+        )
 
     @staticmethod
     def sum_of(running: algorithm1.Compensated) -> float:

@@ -49,6 +49,28 @@ class TheoremRecord(_Record):
     label_norm_squared: float
 
 
+class LazinessRecord(_Record):
+    """How far the last iterate left its start and its linearisation; all 0 at an infinite output scale.
+
+    Displacements are distances of a neuron's weights; drifts are relative, in the Frobenius norm, with standard errors
+    (0: exact); linearisation errors are in the units of the output.
+    """
+
+    n_gates: int
+    n_gates_flipped: int
+    n_gates_that_can_flip: int
+    share_flipped: float
+    largest_displacement: float
+    mean_displacement: float
+    displacement_bound: float | None
+    kernel_drift: float
+    kernel_drift_standard_error: float
+    full_kernel_drift: float
+    full_kernel_drift_standard_error: float
+    linearisation_error_largest: float
+    linearisation_error_mean: float
+
+
 class PlanRowRecord(_Record):
     """One answer of a plan; ``seconds`` is a prediction for the machine that planned."""
 
@@ -153,7 +175,7 @@ class MemorizeRecord(_Record):
     certified_reason: str | None
     certified_steps: int | None
     mean_online_loss: float | None
-    n_gates_flipped: int
+    n_gates_flipped: int | None
     sufficient_output_scale: Scale
     target_fraction: float
     seconds: float
@@ -164,6 +186,7 @@ class MemorizeRecord(_Record):
     theorem_reason: str | None
     widths_tried: tuple[TrialRecord, ...]
     search_ended: str
+    laziness: LazinessRecord | None
     curve: tuple[CurveRecord, ...]
 
     @field_validator("output_scale", "sufficient_output_scale", mode="before")

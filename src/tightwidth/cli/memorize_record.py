@@ -6,9 +6,10 @@ import numpy as np
 
 from tightwidth import __version__
 from tightwidth.certificates import is_perceptron
+from tightwidth.laziness import Laziness
 from tightwidth.memorization_result import CurvePoint, MemorizeResult
 from tightwidth.network import n_parameters
-from tightwidth.records import CurveRecord, MemorizeRecord, TheoremRecord, TrialRecord
+from tightwidth.records import CurveRecord, LazinessRecord, MemorizeRecord, TheoremRecord, TrialRecord
 from tightwidth.worst_case import WorstCase
 
 MOST_CURVE_POINTS = 200
@@ -18,7 +19,7 @@ def record_of(result: MemorizeResult, data: str) -> MemorizeRecord:
     """Return the record of a result on the data of that name."""
     same_names = set(MemorizeRecord.model_fields) - {
         *("data", "version", "parameters_per_sample", "certified_steps"),
-        *("theorem", "theorem_reason", "widths_tried", "search_ended", "curve"),
+        *("theorem", "theorem_reason", "widths_tried", "search_ended", "laziness", "curve"),
     }
     demanded = result.worst_case
     return MemorizeRecord(
@@ -31,6 +32,7 @@ def record_of(result: MemorizeResult, data: str) -> MemorizeRecord:
         theorem_reason=demanded if isinstance(demanded, str) else None,
         widths_tried=tuple(TrialRecord(n_pairs=t.n_pairs, n_steps=t.n_steps) for t in result.plan.trials),
         search_ended=result.plan.search_ended,
+        laziness=None if result.laziness is None else _laziness(result.laziness),
         curve=tuple(_look(result, point) for point in [*_thinned(result.curve), *_standing_still(result)]),
     )
 
@@ -43,6 +45,12 @@ def _theorem(demanded: WorstCase, d: int) -> TheoremRecord:
         lambda_min=demanded.lambda_min,
         label_norm_squared=demanded.label_norm_squared,
     )
+
+
+def _laziness(measured: Laziness) -> LazinessRecord:
+    numbers = {name: getattr(measured, name) for name in LazinessRecord.model_fields}
+    bounded = math.isfinite(measured.displacement_bound)  # nothing bounds it where the loss is not Lipschitz
+    return LazinessRecord(**{**numbers, "displacement_bound": measured.displacement_bound if bounded else None})
 
 
 def _thinned(curve: tuple[CurvePoint, ...]) -> list[CurvePoint]:

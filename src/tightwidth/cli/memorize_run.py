@@ -142,11 +142,24 @@ def _lines(record: MemorizeRecord) -> list[str]:
         f"on {record.device}",
     ]
     if not math.isinf(record.output_scale):
-        enough = record.sufficient_output_scale
-        until = f"; none can from B = {enough:.2g} on" if enough > 0 else " (there is no kink)"
-        gates = f"{record.n_gates_flipped:,} of {2 * record.n_pairs * record.n_samples:,} gates flipped"
-        lines.insert(3, f"finite B    {gates}{until}")
+        lines[3:3] = _finite_B(record)
     return lines
+
+
+def _finite_B(record: MemorizeRecord) -> list[str]:
+    """Return what a finite B changed: gates, weights, the kernel, and the distance from the linearisation."""
+    lazy, enough = record.laziness, record.sufficient_output_scale
+    if lazy is None:
+        return ["finite B    the weights overflowed; give a smaller --learning-rate"]
+    until = " (there is no kink)" if enough == 0 else f"; none can from B = {enough:.2g} on" * math.isfinite(enough)
+    bound = "" if lazy.displacement_bound is None else f" (cannot exceed {lazy.displacement_bound:.2g})"
+    return [
+        f"finite B    {lazy.n_gates_flipped:,} of {lazy.n_gates:,} gates flipped, {lazy.n_gates_that_can_flip:,} "
+        f"could have in {record.n_steps:,} steps{until}",
+        f"laziness    neurons moved by {lazy.mean_displacement:.2g} on average, {lazy.largest_displacement:.2g} at "
+        f"most{bound}; the kernel drifted by {lazy.kernel_drift:.2g}; outputs are {lazy.linearisation_error_mean:.2g} "
+        f"from their linearisation, {lazy.linearisation_error_largest:.2g} at most",
+    ]
 
 
 def _tried(record: MemorizeRecord) -> str:
