@@ -47,7 +47,7 @@ def test_to_learn_from_numbers_as_json(tightwidth):
 
 def test_to_learn_from_data(tightwidth):
     done = tightwidth("plan", "wine", "--positive", "0", "--goal", "learn", "--epsilon", "0.3", "--no-calibrate")
-    assert "a ridge fit, whose loss on the sample is" in done.out
+    assert "a ridge fit of that norm has loss" in done.out
     assert "Theorem 5: within 0.3" in done.out
 
 

@@ -186,6 +186,25 @@ class TestOnASample:
         assert isinstance(found, worst_case.WorstCase)
         assert found.label_norm_squared == pytest.approx(expected, rel=1e-5)
 
+    @pytest.mark.slow
+    def test_large_samples_are_extrapolated_from_subsamples(self, monkeypatch):
+        """Within four errors of the whole sample; no subsample alone would be."""
+        rng = np.random.default_rng(2)
+        X, y = oracle.sphere(rng, 1024, 12), rng.choice([-1.0, 1.0], 1024)
+        whole = self.computed(X, y)
+        monkeypatch.setattr(worst_case, "LARGEST_SAMPLE", 1023)
+        monkeypatch.setattr(worst_case, "SUBSAMPLES", (128, 256, 512))
+        found = self.computed(X, y)
+        assert isinstance(whole, worst_case.WorstCase)
+        assert isinstance(found, worst_case.WorstCase)
+        assert whole.lambda_min_error is whole.label_norm_squared_error is None
+        for name in ("lambda_min", "label_norm_squared"):
+            exact, estimate, error = getattr(whole, name), getattr(found, name), getattr(found, f"{name}_error")
+            assert 0 < error < 0.5 * exact
+            assert abs(estimate - exact) < 4 * error
+            part = getattr(worst_case._measured(X[:512], y[:512], activations.get("relu"), 0), name)
+            assert abs(part - exact) > 4 * error or abs(part - exact) > 2 * abs(estimate - exact)
+
     def test_one_line_says_why_it_was_not_computed(self, monkeypatch):
         X, y = self.sample()
         twice = np.concatenate([X, X[:1]]), np.append(y, y[0])
@@ -194,4 +213,8 @@ class TestOnASample:
             "the expected kernel is too ill-conditioned on this sample",
         )
         monkeypatch.setattr(worst_case, "LARGEST_SAMPLE", 39)
-        assert self.computed(X, y) == "the expected kernel of 40 points is not factorized (at most 39)"
+        monkeypatch.setattr(worst_case, "SUBSAMPLES", (10, 20, 40))
+        assert self.computed(np.concatenate([X, X]), np.concatenate([y, y])) in (  # a subsample of 40 of 80 has pairs
+            "the expected kernel is singular on this sample",
+            "the expected kernel is too ill-conditioned on this sample",
+        )

@@ -1,64 +1,22 @@
 """The plan for learning: excess loss over the best function of norm M, by theorem 5, from numbers or from data."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from tightwidth.activations import Activation
-from tightwidth.angular_kernels import tangent
+from tightwidth.certified_rows import Learning
 from tightwidth.errors import HypothesisError
-from tightwidth.interpolation import kernel_ridge
 from tightwidth.losses import Loss, mean_loss
-from tightwidth.plan_table import Change, PlanRow, PlanTable, row_of
+from tightwidth.plan_table import Change, PlanTable, row_of
+from tightwidth.reference_fit import Fit
 from tightwidth.theorem_inputs import network_hypotheses
 from tightwidth.theorems import lower_bounds
 from tightwidth.theorems import thm5_networks as thm5
 from tightwidth.theorems import thm10_embedding as thm10
-
-LARGEST_FIT = 4096  # points of a ridge fit; more are subsampled
-SUBSAMPLES = 3
-RIDGES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # times the mean of the diagonal
-
-
-@dataclass(frozen=True)
-class Fit:
-    """Hold a function of the kernel space that does what is wanted: its norm, its mean loss, and their half ranges."""
-
-    norm: float
-    norm_error: float | None
-    loss: float
-
-
-def ridge_fit(
-    X: Float[np.ndarray, "m d"], y: Float[np.ndarray, " m"], activation: Activation, loss: Loss, *, seed: int
-) -> Fit:
-    """Return the ridge fit whose loss and norm ask for the least width, ``norm/(1 - loss/loss of 0)`` being least.
-
-    On more than 4096 points it is fitted to 3 subsamples, and its loss counted on all; the error of the norm is half
-    the range over the three.
-    """
-    m, kernel = len(X), tangent(activation, part="hidden")
-    rng = np.random.default_rng(seed)
-    parts = [slice(None)] if m <= LARGEST_FIT else [rng.permutation(m)[:LARGEST_FIT] for _ in range(SUBSAMPLES)]
-    nothing = mean_loss(loss, np.zeros(m), y.astype(np.float64))
-    best: tuple[float, Fit] | None = None
-    scale = float(np.mean(kernel.diagonal(X[: min(m, LARGEST_FIT)])))
-    for ridge in RIDGES:
-        fits = [kernel_ridge(kernel, X[part], y[part], ridge=ridge * scale) for part in parts]
-        norms = [f.norm() for f in fits]
-        losses = [mean_loss(loss, np.asarray(f(X), np.float64), y.astype(np.float64)) for f in fits]
-        middle = int(np.argsort(norms)[len(norms) // 2])
-        spread = None if len(fits) == 1 else (max(norms) - min(norms)) / 2
-        fit = Fit(norms[middle], spread, losses[middle])
-        gain = nothing - fit.loss
-        price = fit.norm / gain if gain > 0 else math.inf
-        if best is None or price < best[0]:
-            best = price, fit
-    assert best is not None
-    return best[1]
 
 
 def learning_plan(
@@ -71,8 +29,8 @@ def learning_plan(
     batch_size: int,
     seed: int,
     fit: Fit,
-    m: int | None = None,
-    seconds_a_step: Callable[[int], float] | None = None,
+    certified: Learning,
+    size: Mapping[str, Any],
 ) -> PlanTable:
     """Plan for an excess loss of at most epsilon over the best function of norm M.
 
@@ -82,9 +40,7 @@ def learning_plan(
         If theorem 5 does not allow the numbers.
     """
     given = network_hypotheses(activation, norm=fit.norm, d=d, R=R, L=loss.L, best_loss=_loss_at_0(loss))
-    if m is not None:
-        given = replace(given, best_loss=min(given.best_loss, fit.loss))
-    size = {"m": m or 0, "d": d, "seconds_a_step": seconds_a_step}
+    given = replace(given, best_loss=min(given.best_loss, fit.loss))
     sized = thm5.sizing(given, epsilon=epsilon, batch_size=batch_size)
     theorem = row_of(
         "theorem",
@@ -116,10 +72,9 @@ def learning_plan(
         q=max(1, math.ceil(fewest / (2 * (d + 1)))),
         **size,
     )
-    reason = "certificates are for memorizing; what a run learnt is measured by its online loss"
     return PlanTable(
         goal="learn",
-        n_samples=m,
+        n_samples=size["m"] or None,
         n_features=d,
         R=R,
         epsilon=epsilon,
@@ -127,12 +82,14 @@ def learning_plan(
         loss=loss.name,
         batch_size=batch_size,
         seed=seed,
-        rows=(theorem, PlanRow("certified", reason), limit, landmark),
+        rows=(theorem, certified.row, limit, landmark),
         norm=fit.norm,
         norm_error=fit.norm_error,
-        residual_loss=fit.loss if m is not None else None,
+        residual_loss=fit.loss if math.isfinite(fit.loss) else None,
         changes=_changes(given, epsilon, batch_size),
+        trials=certified.trials,
         frontier=_frontier(given, epsilon, batch_size),
+        search_ended=certified.search_ended,
     )
 
 

@@ -3,25 +3,30 @@
 import math
 from collections.abc import Callable, Generator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from tightwidth import finite_scale, sphere
-from tightwidth.certificates import is_perceptron
+from tightwidth import sphere
+from tightwidth.calibration import SecondsAStep
+from tightwidth.certified_rows import memorizing_row, regret_terms
 from tightwidth.errors import HypothesisError
-from tightwidth.losses import least_loss_of_a_mistake
-from tightwidth.network import draw_W_half, preactivations
 from tightwidth.plan_table import Change, PlanRow, PlanTable, row_of
-from tightwidth.planning import Plan, plan_memorization
-from tightwidth.run_settings import Settings, weights_key
+from tightwidth.planning import automatic_batch_size, plan_memorization
+from tightwidth.run_settings import Settings
+from tightwidth.sampling import random_points
 from tightwidth.theorem_inputs import network_hypotheses
 from tightwidth.theorems import thm5_networks as thm5
 from tightwidth.theorems import thm7_memorization as thm7
+from tightwidth.theorems.a5_bounded_distributions import random_points_bound
 from tightwidth.width_search import Trial
-from tightwidth.worst_case import WorstCase, hypotheses, kind_of, worst_case
+from tightwidth.worst_case import SUBSAMPLES, WorstCase, hypotheses, kind_of, worst_case
 
 SHARE_OF_B = 0.1  # of epsilon, left to a finite B
+LARGEST_DRAWN = 1 << 16  # random points that are drawn, and certified, where only their number is given
+POINTS_FOR_MANY = 16_384  # that stand for more than that
+RARE = 0.01
 
 
 def memorizing_plan(
@@ -29,7 +34,7 @@ def memorizing_plan(
     y: Float[np.ndarray, " m"],
     settings: Settings,
     *,
-    seconds_a_step: Callable[[int], float] | None,
+    seconds_a_step: SecondsAStep | None,
 ) -> Generator[Trial, None, PlanTable]:
     """Plan for unit rows X, [m, d], and labels +-1, [m], yielding every width tried."""
     (m, d), R = X.shape, sphere.R_of_sample(X, seed=settings.seed)
@@ -45,18 +50,62 @@ def memorizing_plan(
         seed=settings.seed,
     )
     size = {"m": m, "d": d, "itemsize": X.dtype.itemsize, "seconds_a_step": seconds_a_step}
-    theorem = (
-        _theorem_row(found, settings, plan, R, size)
-        if isinstance(found, WorstCase)
-        else PlanRow("theorem", f"Theorem 7 says nothing: {found}")
+    certified = memorizing_row(
+        X,
+        settings,
+        q=plan.n_pairs,
+        certificate=plan.certificate,
+        not_certified=plan.not_certified,
+        size=size,
     )
-    certified = _certified_row(X, settings, plan, size)
+    table = _table(found, certified, settings, R=R, batch_size=plan.batch_size, size=size)
+    separating = plan.certificate.comparators.separating_norm_squared
+    return replace(
+        table,
+        norm=table.norm if separating is None else math.sqrt(separating),
+        trials=plan.trials,
+        frontier=tuple((trial.n_pairs, trial.n_steps) for trial in plan.trials if trial.n_steps is not None),
+        search_ended=plan.search_ended,
+    )
+
+
+def plan_for_many_points(
+    m: int, d: int, settings: Settings, *, batch_size: int | None, seconds_a_step: Callable[[int], SecondsAStep | None]
+) -> PlanTable:
+    """Plan for m random points, too many to draw: Theorem 7 extrapolated from fewer, and no certificate.
+
+    R is a bound that random points exceed with probability 0.01.
+    """
+    R = random_points_bound(m, d, delta=RARE, uniform=True)
+    b = batch_size or automatic_batch_size(m, d, R)
+    found = worst_case(
+        *random_points(POINTS_FOR_MANY, d, seed=settings.seed),
+        activation=settings.activation,
+        loss=settings.loss,
+        R=R,
+        epsilon=settings.epsilon,
+        batch_size=b,
+        seed=settings.seed,
+        n_points=m,
+    )
+    reason = f"the weights of a seed are certified for up to {LARGEST_DRAWN:,} random points, which takes minutes"
+    size = {"m": m, "d": d, "seconds_a_step": seconds_a_step(b)}
+    return _table(found, PlanRow("certified", reason), settings, R=R, batch_size=b, size=size)
+
+
+def _table(
+    found: WorstCase | str, certified: PlanRow, settings: Settings, *, R: float, batch_size: int, size: dict[str, Any]
+) -> PlanTable:
+    (m, d), demanded = (size["m"], size["d"]), found if isinstance(found, WorstCase) else None
+    theorem = (
+        PlanRow("theorem", f"Theorem 7 says nothing: {found}")
+        if demanded is None
+        else _theorem_row(demanded, settings, batch_size, R, size)
+    )
     landmarks = (
         row_of("rank", "q d = m: from here on the embedding can interpolate", q=math.ceil(m / d), **size),
         row_of("Cover", "q d = m/2: below, random labels are not separable", q=math.ceil(m / 2 / d), **size),
     )
-    separating = plan.certificate.comparators.separating_norm_squared
-    of_labels = math.sqrt(found.label_norm_squared) if isinstance(found, WorstCase) else None
     return PlanTable(
         goal="memorize",
         n_samples=m,
@@ -65,35 +114,39 @@ def memorizing_plan(
         epsilon=settings.epsilon,
         activation=settings.activation.name,
         loss=settings.loss.name,
-        batch_size=plan.batch_size,
+        batch_size=batch_size,
         seed=settings.seed,
         rows=(theorem, certified, *landmarks),
-        norm=of_labels if separating is None else math.sqrt(separating),
-        lambda_min=found.lambda_min if isinstance(found, WorstCase) else None,
-        changes=_changes(found, settings, plan, m=m, d=d, R=R) if isinstance(found, WorstCase) else (),
-        trials=plan.trials,
-        frontier=tuple((trial.n_pairs, trial.n_steps) for trial in plan.trials if trial.n_steps is not None),
-        search_ended=plan.search_ended,
+        norm=None if demanded is None else math.sqrt(demanded.label_norm_squared),
+        lambda_min=None if demanded is None else demanded.lambda_min,
+        lambda_min_error=None if demanded is None else demanded.lambda_min_error,
+        changes=() if demanded is None else _changes(demanded, settings, batch_size, m=m, d=d, R=R),
     )
 
 
-def _theorem_row(found: WorstCase, settings: Settings, plan: Plan, R: float, size: dict) -> PlanRow:
+def _theorem_row(found: WorstCase, settings: Settings, b: int, R: float, size: dict[str, Any]) -> PlanRow:
     given = hypotheses(found, settings.activation, settings.loss, m=size["m"], d=size["d"], R=R)
-    kind, b, T = kind_of(settings.loss), plan.batch_size, found.n_steps
+    kind, T = kind_of(settings.loss), found.n_steps
     G_squared = thm7.gradient_bound(given, batch_size=b)
     norm = math.sqrt(2 * found.label_norm_squared)
     eta = 1 / G_squared if kind == "perceptron" else norm / math.sqrt(G_squared * T)
     return row_of(
         "theorem",
-        f"Theorem 7: K_W >= K/2 with probability 0.99 for lambda_min(K) = {found.lambda_min:.3g}",
+        f"Theorem 7: K_W >= K/2 with probability 0.99 for lambda_min(K) = {found.lambda_min:.3g}{_error(found)}",
         q=found.n_pairs,
         n_steps=T,
         batch_size=b,
         learning_rate=eta,
         output_scale=_sufficient_B(settings, norm, R, q=found.n_pairs, T=T, b=b, eta=eta, d=size["d"]),
-        terms=_regret_terms(norm**2, 0.0, eta, T, G_squared, settings),
+        terms=regret_terms(norm**2, 0.0, eta, T, G_squared, settings),
         **size,
     )
+
+
+def _error(found: WorstCase) -> str:
+    if found.lambda_min_error is None:
+        return ""
+    return f" +- {found.lambda_min_error:.2g}, extrapolated from subsamples of up to {SUBSAMPLES[-1]:,} points"
 
 
 def _sufficient_B(
@@ -114,58 +167,7 @@ def _sufficient_B(
         return None
 
 
-def _regret_terms(
-    norm_squared: float, loss: float, eta: float, n_steps: int, G_squared: float, settings: Settings
-) -> dict[str, float]:
-    """Return the terms of the share not memorized: what the comparator loses, the distance to it, and the noise."""
-    if is_perceptron(settings.loss):
-        x = eta * G_squared
-        scale = 1 - x / 2
-        return {"comparator": loss / scale, "distance": norm_squared * G_squared / (2 * x * n_steps) / scale}
-    least = least_loss_of_a_mistake(settings.loss)
-    return {
-        "comparator": loss / least,
-        "distance": norm_squared / (2 * eta * n_steps) / least,
-        "noise": eta * G_squared / 2 / least,
-    }
-
-
-def _certified_row(X: Float[np.ndarray, "m d"], settings: Settings, plan: Plan, size: dict) -> PlanRow:
-    sizing = plan.certificate.size(settings.epsilon)
-    if sizing is None:
-        return PlanRow("certified", plan.not_certified or "no vector found certifies this epsilon")
-    W_half = draw_W_half(weights_key(settings.seed), plan.n_pairs, X.shape[1], X.dtype)
-    reach = finite_scale.reach(preactivations(W_half, X), settings.activation)
-    B = finite_scale.sufficient_B(
-        reach,
-        C=settings.activation.C,
-        q=plan.n_pairs,
-        n_steps=sizing.n_steps,
-        learning_rate=sizing.learning_rate,
-        L=settings.loss.L,
-    )
-    return row_of(
-        "certified",
-        f"the weights of seed {settings.seed}: a vector of squared norm {sizing.norm_squared:.4g} and loss "
-        f"{sizing.comparator_loss:.3g} was found in their embedding",
-        q=plan.n_pairs,
-        n_steps=sizing.n_steps,
-        batch_size=plan.batch_size,
-        learning_rate=sizing.learning_rate,
-        output_scale=B if B > 0 else None,
-        terms=_regret_terms(
-            sizing.norm_squared,
-            sizing.comparator_loss,
-            sizing.learning_rate,
-            sizing.n_steps,
-            plan.certificate.G_squared,
-            settings,
-        ),
-        **size,
-    )
-
-
-def _changes(found: WorstCase, settings: Settings, plan: Plan, *, m: int, d: int, R: float) -> tuple[Change, ...]:
+def _changes(found: WorstCase, settings: Settings, batch_size: int, *, m: int, d: int, R: float) -> tuple[Change, ...]:
     """Return what Theorem 7 would ask for at another epsilon, R or d, with the kernel as it was measured."""
     given, kind = hypotheses(found, settings.activation, settings.loss, m=m, d=d, R=R), kind_of(settings.loss)
     cases = (
@@ -176,7 +178,7 @@ def _changes(found: WorstCase, settings: Settings, plan: Plan, *, m: int, d: int
     changes = []
     for what, changed, epsilon in cases:
         try:
-            T = thm7.sufficient_steps(changed, epsilon=epsilon, batch_size=plan.batch_size, loss=kind or "hinge")
+            T = thm7.sufficient_steps(changed, epsilon=epsilon, batch_size=batch_size, loss=kind or "hinge")
         except HypothesisError:
             continue
         changes.append(Change(what, thm7.sufficient_pairs(changed), T))

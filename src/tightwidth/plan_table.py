@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tightwidth.calibration import SecondsAStep
+from tightwidth.embedding import GATES_SHARE
 from tightwidth.memory import fits
 from tightwidth.network import n_parameters, network_learning_rate
 from tightwidth.run_settings import batch_bytes, bytes_needed
@@ -73,7 +75,7 @@ def row_of(
     learning_rate: float | None = None,
     output_scale: float | None = None,
     terms: Mapping[str, float] | None = None,
-    seconds_a_step: Any = None,
+    seconds_a_step: SecondsAStep | None = None,
     itemsize: int = 4,
 ) -> PlanRow:
     """Return a row with what it costs.
@@ -85,11 +87,14 @@ def row_of(
     m
         Points of the sample, 0 for a stream.
     seconds_a_step
-        A function of q, or None.
+        Of this machine, or None.
     """
     memory = bytes_needed(m, d, q, itemsize) + batch_bytes(batch_size or 0, d, q, itemsize)
     flops = None if n_steps is None or batch_size is None else 4.0 * batch_size * q * d * n_steps + 2.0 * m * q * d
-    seconds = None if n_steps is None or seconds_a_step is None else n_steps * seconds_a_step(q)
+    seconds = None
+    if n_steps is not None and seconds_a_step is not None:
+        keeps_gates = m > 0 and fits(float(m) * q * itemsize, GATES_SHARE)
+        seconds = n_steps * seconds_a_step(q, keeps_gates=keeps_gates)
     return PlanRow(
         name=name,
         rests_on=rests_on,
@@ -128,8 +133,9 @@ class PlanTable:
         M: of the labels, of a ridge fit, or as given; and half the range over subsamples, or None.
     residual_loss
         The loss of the ridge fit on the sample, where the goal is to learn.
-    lambda_min
-        Least eigenvalue of the expected kernel, from below, where it was measured.
+    lambda_min, lambda_min_error
+        Least eigenvalue of the expected kernel, from below, where it was measured; a standard error where it was
+        extrapolated from subsamples, else None.
     trials
         The widths that were certified in turn.
     frontier
@@ -150,6 +156,7 @@ class PlanTable:
     norm_error: float | None = None
     residual_loss: float | None = None
     lambda_min: float | None = None
+    lambda_min_error: float | None = None
     changes: tuple[Change, ...] = ()
     trials: tuple[Trial, ...] = ()
     frontier: tuple[tuple[int, int], ...] = ()

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from tightwidth.certificates import Certificate, is_perceptron
 from tightwidth.losses import Loss
 from tightwidth.run_settings import Settings
-from tightwidth.width_search import Trial, Widths, climb, first_width, search
+from tightwidth.width_search import Choice, Trial, Widths, choose_width
 
 WORK_BUDGET = 2e13  # floating-point operations: about five minutes on two cores
 STEP_BUDGET = 5_000_000
@@ -71,37 +71,13 @@ def plan_memorization(
     """
     m, d = X.shape
     batch_size = settings.batch_size or automatic_batch_size(m, d, R)
-    widths = Widths(X, y, settings, R=R, batch_size=batch_size)
-    trials: list[Trial] = []
-    alpha = None
-    if settings.n_pairs is not None:
-        q, ended = settings.n_pairs, "the width was given"
-        alpha = yield from climb(widths, q)
-    elif not math.isfinite(settings.loss.L):
-        q, ended = first_width(m, d), f"the {settings.loss.name} loss admits no certificate: q d = 2 m"
-    else:
-        trials, ended = yield from search(widths)
-        best = min(trials, key=lambda trial: trial.work)
-        best = best if best.is_certified else trials[0]
-        q, alpha = best.n_pairs, best.alpha
-    final = widths.certify(q, alpha, thorough=True)
-    tried = sorted([trial for trial in trials if trial.n_pairs != q] + [final], key=lambda trial: trial.n_pairs)
-    return _with_steps(final, settings, m=m, d=d, R=R, batch_size=batch_size, trials=tuple(tried), ended=ended)
+    choice = yield from choose_width(Widths(X, y, settings, R=R, batch_size=batch_size))
+    return _with_steps(choice, settings, m=m, d=d, R=R, batch_size=batch_size)
 
 
-def _with_steps(
-    final: Trial,
-    settings: Settings,
-    *,
-    m: int,
-    d: int,
-    R: float,
-    batch_size: int,
-    trials: tuple[Trial, ...],
-    ended: str,
-) -> Plan:
+def _with_steps(choice: Choice, settings: Settings, *, m: int, d: int, R: float, batch_size: int) -> Plan:
     """Choose T and eta at the chosen width."""
-    certificate, q = final.certificate, final.n_pairs
+    certificate, q = choice.final.certificate, choice.final.n_pairs
     sizing = certificate.size(settings.epsilon)
     budget = int(max(1, min(STEP_BUDGET, WORK_BUDGET / (4 * batch_size * q * d))))
     epoch_steps = math.ceil(UNCERTIFIED_EPOCHS * m / batch_size)
@@ -132,7 +108,7 @@ def _with_steps(
     else:
         eta = certificate.best_rate(T)
     steps = None if sizing is None else sizing.n_steps
-    return Plan(q, T, batch_size, eta, R, certificate, steps, reason, trials, ended)
+    return Plan(q, T, batch_size, eta, R, certificate, steps, reason, choice.trials, choice.ended)
 
 
 def _unit_lipschitz(loss: Loss) -> Loss:

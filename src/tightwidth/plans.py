@@ -12,20 +12,22 @@ import numpy as np
 
 from tightwidth import sampling, sphere
 from tightwidth.activations import Activation
-from tightwidth.calibration import calibrate
-from tightwidth.errors import DataError, InputError
-from tightwidth.learning_plans import Fit, learning_plan, ridge_fit
+from tightwidth.calibration import SecondsAStep, calibrate
+from tightwidth.certified_rows import Learning, learning_row
+from tightwidth.errors import InputError
+from tightwidth.learning_plans import learning_plan
 from tightwidth.losses import Loss, check_lipschitz
 from tightwidth.memorization_request import check_contradictions, check_points, check_settings, check_size
-from tightwidth.memorizing_plans import memorizing_plan
-from tightwidth.plan_table import Goal, PlanTable
+from tightwidth.memorizing_plans import LARGEST_DRAWN, POINTS_FOR_MANY, memorizing_plan, plan_for_many_points
+from tightwidth.plan_table import Goal, PlanRow, PlanTable
 from tightwidth.planning import automatic_batch_size
 from tightwidth.precision import stepwise
+from tightwidth.reference_fit import Fit, ridge_fit
 from tightwidth.run_settings import Settings
 from tightwidth.width_search import Trial
 
-LARGEST_DRAWN = 20_000  # points that are drawn where only their number is given
 GOALS = ("memorize", "learn")
+NEEDS_DATA = "weights are certified on data; give X and y for this row"
 
 
 def plan(
@@ -163,8 +165,7 @@ def plan_steps(
     _check_fitting(goal, X, n_features=n_features, n_samples=n_samples, norm=norm, R=R, settings=settings)
     if goal == "memorize":
         return (yield from _memorize(X, y, settings, n_samples, n_features, calibrated))
-    yield from ()
-    return _learn(X, y, settings, d=n_features, m=n_samples, norm=norm, R=R, calibrated=calibrated)
+    return (yield from _learn(X, y, settings, d=n_features, m=n_samples, norm=norm, R=R, calibrated=calibrated))
 
 
 def _check_fitting(
@@ -202,8 +203,8 @@ def _check_fitting(
         if value is not None and (isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1):
             message = f"{name}={value!r} must be a whole number of at least 1"
             raise InputError(message)
-    if goal == "learn" and settings.n_pairs is not None:
-        message = f"n_pairs={settings.n_pairs} is certified only to memorize; leave it out to learn"
+    if goal == "learn" and X is None and settings.n_pairs is not None:
+        message = f"n_pairs={settings.n_pairs} is certified on data; give X and y, or leave it out"
         raise InputError(message)
 
 
@@ -214,20 +215,21 @@ def _memorize(
         assert m is not None
         assert d is not None
         if m > LARGEST_DRAWN:
-            message = (
-                f"n_samples={m}: to memorize, up to {LARGEST_DRAWN} random points are drawn and planned for; give "
-                f"fewer points, or X and y"
+            check_size(settings, m=POINTS_FOR_MANY, d=d, dtype=np.dtype(np.float32))
+            return plan_for_many_points(
+                m,
+                d,
+                settings,
+                batch_size=settings.batch_size,
+                seconds_a_step=lambda b: _calibrated(settings, d, b, calibrated),
             )
-            raise InputError(message)
         X, y = sampling.random_points(m, d, seed=settings.seed)
     points, labels = check_points(X, y)
     check_size(settings, m=points.shape[0], d=points.shape[1], dtype=points.dtype)
     check_contradictions(points, labels, settings)
-    seconds = None
-    if calibrated:
-        (rows, columns), R = points.shape, sphere.R_of_sample(points, seed=settings.seed)
-        b = settings.batch_size or automatic_batch_size(rows, columns, R)
-        seconds = calibrate(settings.activation, d=columns, batch_size=b)
+    (m, d), R = points.shape, sphere.R_of_sample(points, seed=settings.seed)
+    b = settings.batch_size or automatic_batch_size(m, d, R)
+    seconds = _calibrated(settings, d, b, calibrated)
     return (yield from stepwise(memorizing_plan(points, labels, settings, seconds_a_step=seconds), points))
 
 
@@ -241,31 +243,41 @@ def _learn(
     norm: float | None,
     R: float | None,
     calibrated: bool,
+) -> Generator[Trial, None, PlanTable]:
+    if X is None:
+        assert d is not None
+        assert norm is not None
+        R = 1.0 if R is None else float(R)
+        b = settings.batch_size or automatic_batch_size(2**31, d, R)
+        size = {"m": m or 0, "d": d, "seconds_a_step": _calibrated(settings, d, b, calibrated)}
+        fit, certified = Fit(float(norm), None, math.inf), Learning(PlanRow("certified", NEEDS_DATA))
+        return _learning_table(settings, fit, certified, d=d, R=R, batch_size=b, size=size)
+    points, labels = check_points(X, y)
+    (m, d), R = points.shape, sphere.R_of_sample(points, seed=settings.seed)
+    b = settings.batch_size or automatic_batch_size(m, d, R)
+    size = {"m": m, "d": d, "itemsize": points.itemsize, "seconds_a_step": _calibrated(settings, d, b, calibrated)}
+    with jax.enable_x64(points.dtype == np.float64):
+        fit = ridge_fit(points, labels, settings.activation, settings.loss, seed=settings.seed, most=norm)
+    certified = yield from stepwise(learning_row(points, labels, settings, fit, R=R, batch_size=b, size=size), points)
+    return _learning_table(settings, fit, certified, d=d, R=R, batch_size=b, size=size)
+
+
+def _calibrated(settings: Settings, d: int, batch_size: int, wanted: bool) -> SecondsAStep | None:
+    return calibrate(settings.activation, d=d, batch_size=batch_size) if wanted else None
+
+
+def _learning_table(
+    settings: Settings, fit: Fit, certified: Learning, *, d: int, R: float, batch_size: int, size: dict[str, Any]
 ) -> PlanTable:
-    fit = None if norm is None else Fit(float(norm), None, math.inf)
-    if X is not None:
-        points, labels = check_points(X, y)
-        m, d = points.shape
-        R = sphere.R_of_sample(points, seed=settings.seed)
-        if fit is None:
-            with jax.enable_x64(points.dtype == np.float64):
-                fit = ridge_fit(points, labels, settings.activation, settings.loss, seed=settings.seed)
-            if not 0 < fit.norm < math.inf:
-                message = "no ridge fit of the labels is better than the prediction 0; give a norm to compete with"
-                raise DataError(message)
-    assert d is not None
-    assert fit is not None
-    R = 1.0 if R is None else float(R)
-    b = settings.batch_size or automatic_batch_size(m or 2**31, d, R)
     return learning_plan(
         settings.activation,
         settings.loss,
         d=d,
         R=R,
         epsilon=settings.epsilon,
-        batch_size=b,
+        batch_size=batch_size,
         seed=settings.seed,
         fit=fit,
-        m=m,
-        seconds_a_step=calibrate(settings.activation, d=d, batch_size=b) if calibrated else None,
+        certified=certified,
+        size=size,
     )

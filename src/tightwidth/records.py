@@ -40,13 +40,15 @@ class TrialRecord(_Record):
 
 
 class TheoremRecord(_Record):
-    """What Theorem 7 asks for in the worst case."""
+    """What Theorem 7 asks for in the worst case; the errors are null if no subsamples were extrapolated."""
 
     n_pairs: int
     n_parameters: int
     n_steps: int
     lambda_min: float
     label_norm_squared: float
+    lambda_min_error: float | None = None
+    label_norm_squared_error: float | None = None
 
 
 class LazinessRecord(_Record):
@@ -126,6 +128,7 @@ class PlanRecord(_Record):
     norm_error: float | None
     residual_loss: float | None
     lambda_min: float | None
+    lambda_min_error: float | None
     rows: tuple[PlanRowRecord, ...]
     changes: tuple[ChangeRecord, ...]
     frontier: tuple[tuple[int, int], ...]

@@ -86,8 +86,10 @@ class Widths:
         *,
         R: float,
         batch_size: int,
+        aim: str | None = None,
     ) -> None:
         self.X, self.y, self.settings = X, y, settings
+        self.aim = f"epsilon={settings.epsilon:g}" if aim is None else aim
         self.R, self.batch_size = R, batch_size
         self.wide: Embedding | None = None
 
@@ -118,6 +120,35 @@ class Widths:
         )
         sizing = found.certificate.size(settings.epsilon)
         return Trial(q, None if sizing is None else sizing.n_steps, found.certificate, found.alpha)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Hold the width chosen, with a certificate that more was spent on; every width tried; and why no more were."""
+
+    final: Trial
+    trials: tuple[Trial, ...]
+    ended: str
+
+
+def choose_width(widths: Widths) -> Generator[Trial, None, Choice]:
+    """Choose the width with the least certified work, or that of the settings; yield every width tried."""
+    (m, d), settings = widths.X.shape, widths.settings
+    trials: list[Trial] = []
+    alpha = None
+    if settings.n_pairs is not None:
+        q, ended = settings.n_pairs, "the width was given"
+        alpha = yield from climb(widths, q)
+    elif not math.isfinite(settings.loss.L):
+        q, ended = first_width(m, d), f"the {settings.loss.name} loss admits no certificate: q d = 2 m"
+    else:
+        trials, ended = yield from search(widths)
+        best = min(trials, key=lambda trial: trial.work)
+        best = best if best.is_certified else trials[0]
+        q, alpha = best.n_pairs, best.alpha
+    final = widths.certify(q, alpha, thorough=True)
+    tried = sorted([trial for trial in trials if trial.n_pairs != q] + [final], key=lambda trial: trial.n_pairs)
+    return Choice(final, tuple(tried), ended)
 
 
 def climb(widths: Widths, q: int) -> Generator[Trial, None, Alpha]:
@@ -191,8 +222,7 @@ def search(widths: Widths) -> Generator[Trial, None, tuple[list[Trial], str]]:
         return trials, f"the certified work q T is least at {best.n_pairs} pairs: it grows on both sides"
     return (
         trials,
-        f"no width up to {last.n_pairs} pairs was certified for epsilon={settings.epsilon:g}, and wider ones come no "
-        f"nearer",
+        f"no width up to {last.n_pairs} pairs was certified for {widths.aim}, and wider ones come no nearer",
     )
 
 

@@ -1,6 +1,13 @@
-"""What Theorem 7 asks for on a given sample, with the expected kernel measured: the row called *theorem*."""
+"""What Theorem 7 asks for on a given sample, with the expected kernel measured: the row called *theorem*.
 
+Up to 8192 points the kernel matrix is factorized.  Beyond, lambda_min(K) and the norm of the labels are measured on
+subsamples of three sizes and extrapolated by a power law of the number of points, with standard errors.  A subsample
+alone would not do: its lambda_min is larger, and the norm of its labels smaller.
+"""
+
+import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -19,14 +26,33 @@ LARGEST_SAMPLE = 8192  # the kernel matrix takes 8 m^2 bytes and its factorizati
 INVERSE_STEPS = 25
 
 
+SUBSAMPLES = (1024, 2048, 4096)
+DRAWS = 3  # subsamples of each size
+
+
 @dataclass(frozen=True)
 class WorstCase:
-    """Hold the width and the number of steps of Theorem 7, and what they were computed from."""
+    """Hold the width and the number of steps of Theorem 7, and what they were computed from.
+
+    The errors are standard errors of an extrapolation from subsamples; None if all the points were used, in which case
+    ``lambda_min`` is a bound from below, except with probability 1e-9.
+    """
 
     n_pairs: int
     n_steps: int
     lambda_min: float
     label_norm_squared: float
+    lambda_min_error: float | None = None
+    label_norm_squared_error: float | None = None
+
+
+class Measured(NamedTuple):
+    """Hold two numbers of the expected kernel on a sample, and their standard errors."""
+
+    lambda_min: float
+    label_norm_squared: float
+    lambda_min_error: float | None = None
+    label_norm_squared_error: float | None = None
 
 
 def worst_case(
@@ -39,16 +65,31 @@ def worst_case(
     epsilon: float,
     batch_size: int,
     seed: int,
+    n_points: int | None = None,
 ) -> WorstCase | str:
     """Return what Theorem 7 asks for, or one line that says why it was not computed.
 
-    ``lambda_min(K)`` is bounded from below through the largest eigenvalue of the inverse, except with probability 1e-9.
+    With ``n_points`` it is for so many points, of which X is a sample.
     """
-    (m, d), kind = X.shape, kind_of(loss)
+    m, d, kind = n_points or len(X), X.shape[1], kind_of(loss)
     if kind is None:
         return f"no constants of Theorem 7 are known for the {loss.name} loss"
-    if m > LARGEST_SAMPLE:
-        return f"the expected kernel of {m} points is not factorized (at most {LARGEST_SAMPLE})"
+    found = _measured(X, y, activation, seed) if m <= LARGEST_SAMPLE else _extrapolated(X, y, activation, seed, m)
+    if isinstance(found, str):
+        return found
+    try:
+        given = _hypotheses(found.lambda_min, found.label_norm_squared, activation, loss, m=m, d=d, R=R)
+        q = thm7.sufficient_pairs(given)
+        T = thm7.sufficient_steps(given, epsilon=epsilon, batch_size=batch_size, loss=kind)
+    except HypothesisError as error:
+        return str(error)
+    return WorstCase(q, T, *found)
+
+
+def _measured(
+    X: Float[np.ndarray, "m d"], y: Float[np.ndarray, " m"], activation: Activation, seed: int
+) -> Measured | str:
+    """Measure both numbers; ``lambda_min(K)`` through the largest eigenvalue of the inverse."""
     K = gram(tangent(activation, part="hidden"), X.astype(np.float64))
     try:
         factor = cho_factor(K, lower=True, overwrite_a=True, check_finite=False)
@@ -59,16 +100,38 @@ def worst_case(
         return cho_solve(factor, v, check_finite=False)
 
     label_norm_squared = float(y.astype(np.float64) @ solve(y.astype(np.float64)))
-    inverse_top = largest_eigenvalue_bound(solve, m, seed=seed, n_steps=INVERSE_STEPS)
+    inverse_top = largest_eigenvalue_bound(solve, len(X), seed=seed, n_steps=INVERSE_STEPS)
     if not (0 < inverse_top < np.inf and label_norm_squared > 0):
         return "the expected kernel is too ill-conditioned on this sample"
-    try:
-        given = _hypotheses(1 / inverse_top, label_norm_squared, activation, loss, m=m, d=d, R=R)
-        q = thm7.sufficient_pairs(given)
-        T = thm7.sufficient_steps(given, epsilon=epsilon, batch_size=batch_size, loss=kind)
-    except HypothesisError as error:
-        return str(error)
-    return WorstCase(q, T, 1 / inverse_top, label_norm_squared)
+    return Measured(1 / inverse_top, label_norm_squared)
+
+
+def _extrapolated(
+    X: Float[np.ndarray, "n d"], y: Float[np.ndarray, " n"], activation: Activation, seed: int, m: int
+) -> Measured | str:
+    """Measure subsamples and extrapolate: ``log(value) = a + c log(points)``, by least squares.
+
+    The error is the standard error of the prediction and, squares added, how much a term in ``log(points)^2`` moves it.
+    """
+    rng = np.random.default_rng(seed)
+    sizes, values = [], []
+    for size in SUBSAMPLES:
+        for _ in range(DRAWS):
+            rows = rng.choice(len(X), size, replace=False)
+            found = _measured(X[rows], y[rows], activation, seed)
+            if isinstance(found, str):
+                return found
+            sizes.append(size)
+            values.append(found[:2])
+    x, logs, at = np.log(sizes), np.log(values), math.log(m)
+    line, curve = (np.polyfit(x, logs, degree) for degree in (1, 2))
+    prediction = line[0] * at + line[1]
+    scatter = np.sqrt(((logs - np.outer(x, line[0]) - line[1]) ** 2).sum(axis=0) / (len(x) - 2))
+    leverage = math.sqrt(1 + 1 / len(x) + (at - x.mean()) ** 2 / ((x - x.mean()) ** 2).sum())
+    bend = curve[0] * at**2 + curve[1] * at + curve[2] - prediction
+    least, norm = np.exp(prediction).tolist()
+    of_least, of_norm = np.hypot(scatter * leverage, bend).tolist()
+    return Measured(least, norm, least * of_least, norm * of_norm)
 
 
 def _hypotheses(

@@ -44,6 +44,8 @@ def _theorem(demanded: WorstCase, d: int) -> TheoremRecord:
         n_steps=demanded.n_steps,
         lambda_min=demanded.lambda_min,
         label_norm_squared=demanded.label_norm_squared,
+        lambda_min_error=demanded.lambda_min_error,
+        label_norm_squared_error=demanded.label_norm_squared_error,
     )
 
 

@@ -95,7 +95,8 @@ def print_report(record: MemorizeRecord) -> None:
     m = record.n_samples
     if record.theorem is not None:
         row = record.theorem
-        table.add_row(*_row("theorem", row.n_pairs, row.n_parameters, m, row.n_steps), "Theorem 7, worst case")
+        how = "Theorem 7, worst case" + ("" if row.lambda_min_error is None else ", extrapolated")
+        table.add_row(*_row("theorem", row.n_pairs, row.n_parameters, m, row.n_steps), how)
     else:
         table.add_row("theorem", "-", "-", "-", "-", record.theorem_reason)
     certified = "these weights" if record.certified_steps else f"no certificate for epsilon {record.epsilon:g}"

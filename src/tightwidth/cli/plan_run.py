@@ -122,7 +122,7 @@ def _cells(row: PlanRowRecord) -> tuple[str, ...]:
 def _duration(seconds: float) -> str:
     for unit, size in (("days", 86400.0), ("h", 3600.0), ("min", 60.0)):
         if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}"
+            return f"{seconds / size:,.1f} {unit}"
     return f"{seconds:.2g} s"
 
 
@@ -141,8 +141,8 @@ def _lines(record: PlanRecord) -> list[str]:
     ]
     if record.residual_loss is not None:
         error = "" if record.norm_error is None else f" +- {record.norm_error:.2g} over subsamples"
-        loss = f"a ridge fit, whose loss on the sample is {record.residual_loss:.4g}"
-        lines.append(f"norm        {record.norm:.4g}{error}, of {loss}")
+        loss = f"a ridge fit of that norm has loss {record.residual_loss:.4g} on the sample"
+        lines.append(f"norm        {record.norm:.4g}{error}; {loss}")
     lines += [f"{row.name:<11} {row.rests_on}" for row in record.rows]
     for row in record.rows:
         if row.terms:
