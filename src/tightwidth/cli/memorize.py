@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tightwidth.cli.options import AUTO, auto_or, check_figure_format, check_writable
+from tightwidth.cli.options import AUTO, auto_or, check_figure_format, check_writable, write_files, write_json
 from tightwidth.errors import DataError, InputError
 
 DEFAULT_POINTS, DEFAULT_DIM = 1024, 32
@@ -110,7 +110,11 @@ def memorize(
         typer.echo(record.to_json())
     else:
         memorize_run.print_report(record)
-    memorize_run.write_files(record, plot=plot, output=output, quiet=as_json)
+    write_files(
+        {output: write_json(record.to_json()), plot: lambda path: memorize_run.draw(record, path)},
+        quiet=as_json,
+        is_done="the run itself is done",
+    )
     if record.fraction_memorized_last < record.target_fraction:
         raise typer.Exit(1)
 

@@ -11,7 +11,6 @@ from tightwidth.cli import interrupts
 from tightwidth.cli.memorize_data import Sample
 from tightwidth.cli.memorize_record import record_of
 from tightwidth.cli.progress import StepProgress
-from tightwidth.errors import InputError
 from tightwidth.memorization import Event, Planned, Tried, memorize_steps
 from tightwidth.memorization_request import check_run, check_settings
 from tightwidth.memorization_run import Running
@@ -175,26 +174,8 @@ def _floor(share: float) -> float:
     return math.floor(share * 1e4) / 1e4
 
 
-def write_files(record: MemorizeRecord, *, plot: Path | None, output: Path | None, quiet: bool) -> None:
-    """Write the JSON object and the figure, where they were asked for; what was printed before is not lost.
+def draw(record: MemorizeRecord, path: Path) -> None:
+    """Write the figure; matplotlib is imported where one is asked for."""
+    from tightwidth.plots.memorization import save
 
-    Raises
-    ------
-    InputError
-        If a file cannot be written.
-    """
-    for path in (output, plot):
-        if path is None:
-            continue
-        try:
-            if path is output:
-                path.write_text(record.to_json() + "\n", encoding="utf-8")
-            else:
-                from tightwidth.plots.memorization import save
-
-                save(record, path)
-        except OSError as error:
-            message = f"{path} cannot be written ({error.strerror}); give another file, the run itself is done"
-            raise InputError(message) from None
-        if not quiet:
-            Console(highlight=False).print(f"wrote {path}", soft_wrap=True)
+    save(record, path)

@@ -1,6 +1,7 @@
 """Options that several commands share: numbers or "auto", and files that can be written."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,3 +45,28 @@ def check_figure_format(path: Path | None) -> None:
     if path is not None and path.suffix not in (".png", ".pdf", ".svg"):
         message = f"--plot {path} has the suffix {path.suffix!r}; give a .png, .pdf or .svg file"
         raise InputError(message)
+
+
+def write_files(files: dict[Path | None, Callable[[Path], Any]], *, quiet: bool, is_done: str) -> None:
+    """Write each file that was asked for with its writer; ``is_done`` says what is not lost if one cannot be.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be written.
+    """
+    for path, write in files.items():
+        if path is None:
+            continue
+        try:
+            write(path)
+        except OSError as error:
+            message = f"{path} cannot be written ({error.strerror}); give another file, {is_done}"
+            raise InputError(message) from None
+        if not quiet:
+            typer.echo(f"wrote {path}")
+
+
+def write_json(text: str) -> Callable[[Path], Any]:
+    """Return a writer of one JSON object."""
+    return lambda path: path.write_text(text + "\n", encoding="utf-8")

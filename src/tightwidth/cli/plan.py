@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tightwidth.cli.options import AUTO, auto_or, check_figure_format, check_writable
+from tightwidth.cli.options import AUTO, auto_or, check_figure_format, check_writable, write_files, write_json
 from tightwidth.errors import InputError
 
 
@@ -84,4 +84,8 @@ def plan(
         typer.echo(record.to_json())
     else:
         plan_run.print_report(record)
-    plan_run.write_files(record, plot=plot, output=output, quiet=as_json)
+    write_files(
+        {output: write_json(record.to_json()), plot: lambda path: plan_run.draw(record, path)},
+        quiet=as_json,
+        is_done="the plan itself is made",
+    )

@@ -158,26 +158,8 @@ def _lines(record: PlanRecord) -> list[str]:
     return lines
 
 
-def write_files(record: PlanRecord, *, plot: Path | None, output: Path | None, quiet: bool) -> None:
-    """Write the JSON object and the figure, where they were asked for.
+def draw(record: PlanRecord, path: Path) -> None:
+    """Write the figure; matplotlib is imported where one is asked for."""
+    from tightwidth.plots.plan import save
 
-    Raises
-    ------
-    InputError
-        If a file cannot be written.
-    """
-    for path in (output, plot):
-        if path is None:
-            continue
-        try:
-            if path is output:
-                path.write_text(record.to_json() + "\n", encoding="utf-8")
-            else:
-                from tightwidth.plots.plan import save
-
-                save(record, path)
-        except OSError as error:
-            message = f"{path} cannot be written ({error.strerror}); give another file"
-            raise InputError(message) from None
-        if not quiet:
-            Console(highlight=False).print(f"wrote {path}", soft_wrap=True)
+    save(record, path)
