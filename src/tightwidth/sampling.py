@@ -22,7 +22,8 @@ POINTS_STREAM, LABELS_STREAM = 0x504F, 0x7A6  # of a seed: what random points an
 Batch = tuple[Array, Array, Array | None]
 
 
-def _step_keys(key: PRNGKeyArray, steps: Int32[Array, " n"]) -> Key[Array, " n"]:
+def step_keys(key: PRNGKeyArray, steps: Int32[Array, " n"]) -> Key[Array, " n"]:
+    """Return the key of each step: a function of the key and the step alone."""
     return jax.vmap(lambda t: jax.random.fold_in(key, t))(steps)
 
 
@@ -44,7 +45,7 @@ class FiniteSample(eqx.Module):
         """Return the indices of the rows of each step."""
         m = self.X.shape[0]
         pick = jax.vmap(lambda k: jax.random.randint(k, (batch_size,), 0, m, jnp.int32))
-        return pick(_step_keys(key, steps))
+        return pick(step_keys(key, steps))
 
     def batch(self, rows: Int32[Array, " b"], batch_size: int) -> Batch:
         """Return the rows of one step."""
@@ -60,7 +61,7 @@ class Synthetic(eqx.Module):
 
     def draw(self, key: PRNGKeyArray, steps: Int32[Array, " n"], batch_size: int) -> Key[Array, " n"]:
         """Return the keys of each step."""
-        return _step_keys(key, steps)
+        return step_keys(key, steps)
 
     def batch(self, step_key: PRNGKeyArray, batch_size: int) -> Batch:
         """Draw the points of one step and label them."""

@@ -1,0 +1,184 @@
+"""K networks that share W', trained side by side in one compiled loop: Algorithm 1 for each column of targets.
+
+One against the rest for K classes, or K values a row.  The pre-activations at the initial weights, and in the tangent
+form the gates, are computed once for all K.  What is trained has a leading axis K.
+"""
+
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int32, PRNGKeyArray
+
+from tightwidth.activations import Activation
+from tightwidth.algorithm1 import DRAWN_AHEAD
+from tightwidth.losses import Loss
+from tightwidth.network import BLOCK_ELEMENTS, Displacement, Tangent, draw_W_half, preactivations
+from tightwidth.precision import follows_dtype, in_precision_of
+from tightwidth.weighted_sampling import WeightedSource
+
+Trained = tuple[Array, ...]  # (V,), or (P and N, s, r)
+
+
+class Outputs(eqx.Module):
+    """Hold K networks from one W': ``trained`` is what their form trains, each array with a leading axis K.
+
+    B is infinite if ``inverse_B`` is None: the tangent form.
+    """
+
+    W_half: Float[Array, "q d"]
+    trained: Trained
+    inverse_B: Float[Array, ""] | None
+    activation: Activation = eqx.field(static=True)
+
+    @property
+    def K(self) -> int:
+        """Number of networks."""
+        return self.trained[0].shape[0]
+
+    def network(self, trained: Trained) -> Displacement | Tangent:
+        """Return the network that has trained this."""
+        if self.inverse_B is None:
+            return Tangent(self.W_half, *trained, self.activation)
+        return Displacement(self.W_half, *trained, self.inverse_B, self.activation)
+
+    @follows_dtype
+    def cache(self, X: Float[np.ndarray, "m d"]) -> Float[Array, "m q"]:
+        """Return what all the networks keep of the points: pre-activations, in the tangent form gates."""
+        at_start = preactivations(self.W_half, X)
+        return self.activation.sigma_prime(at_start) if self.inverse_B is None else at_start
+
+    def alone(self, k: int) -> Displacement | Tangent:
+        """Return the k-th network."""
+        with in_precision_of(self):
+            return self.network(tuple(array[k] for array in self.trained))
+
+
+def _trained(network: Displacement | Tangent) -> Trained:
+    return (network.V,) if isinstance(network, Tangent) else (network.PN, network.s, network.r)
+
+
+@follows_dtype
+def init_outputs(
+    key: PRNGKeyArray, *, d: int, q: int, K: int, B: float, activation: Activation, dtype: Any = jnp.float32
+) -> Outputs:
+    """Draw W' once, and start K networks from it, all of them 0."""
+    W_half = draw_W_half(key, q, d, dtype)
+    if math.isinf(B):
+        return Outputs(W_half, (jnp.zeros((K, q, d), dtype),), None, activation)
+    trained = jnp.zeros((K, 2, q, d), dtype), jnp.zeros((K, q), dtype), jnp.zeros((K, q), dtype)
+    return Outputs(W_half, trained, jnp.asarray(1 / B, dtype), activation)
+
+
+class Sums(eqx.Module):
+    """Hold K running sums and what their rounding lost (Kahan)."""
+
+    total: Float[Array, " K"]
+    lost: Float[Array, " K"]
+
+    def add(self, terms: Float[Array, " K"]) -> "Sums":
+        """Return the sums with one more term each."""
+        corrected = terms - self.lost
+        total = self.total + corrected
+        return Sums(total, (total - self.total) - corrected)
+
+
+class SharedState(eqx.Module):
+    """Hold K networks after ``t`` updates, the mean of their iterates W_1..W_t, and sums over the steps.
+
+    ``online_loss`` and ``online_mistakes``, [K], are sums of means over the minibatch before its update, and
+    ``online_variation`` is what an interval for the mean of the latter needs; as in `tightwidth.algorithm1.State`.
+    """
+
+    networks: Outputs
+    averages: Trained
+    t: Int32[Array, ""]
+    online_loss: Sums
+    online_mistakes: Sums
+    online_variation: Sums
+
+
+class SharedRun(eqx.Module):
+    """Hold the settings of a run: loss, batch size, the embedding's learning rate, key of the steps.
+
+    With ``decays`` the rate of step t is ``learning_rate/sqrt(t)``, for streams whose length is not known.
+    """
+
+    loss: Loss = eqx.field(static=True)
+    batch_size: int = eqx.field(static=True)
+    decays: bool = eqx.field(static=True)
+    learning_rate: Float[Array, ""]
+    key: PRNGKeyArray
+
+    @follows_dtype
+    def init(self, networks: Outputs) -> SharedState:
+        """Return the state before the first step."""
+        zeros = jnp.zeros(networks.K, networks.W_half.dtype)
+        nothing = Sums(zeros, zeros)
+        return SharedState(networks, networks.trained, jnp.zeros((), jnp.int32), nothing, nothing, nothing)
+
+    @follows_dtype
+    def advance(self, state: SharedState, source: WeightedSource, n: int) -> SharedState:
+        """Return the state after ``n`` more steps, of ``4 b K q d`` operations each in the tangent form."""
+        return _advance(self, state, source, jnp.asarray(n, jnp.int32))
+
+
+def _step(settings: SharedRun, source: WeightedSource, draw: Array, state: SharedState) -> SharedState:
+    X, Y, shares, cached = source.batch(draw)
+    t = state.t + 1
+    eta = settings.learning_rate.astype(X.dtype)
+    if settings.decays:
+        eta = eta / jnp.sqrt(t.astype(X.dtype))
+    total = jnp.sum(shares)
+
+    def one(trained: Trained, y: Array) -> tuple[Trained, Array, Array]:
+        h, update = state.networks.network(trained).forward(X, cached)
+        mistakes = (~(y * h > 0)).astype(h.dtype)
+        means = [jnp.sum(shares * values) / total for values in (settings.loss.value(h, y), mistakes)]
+        return _trained(update(settings.loss.derivative(h, y) * shares, eta)), means[0], means[1]
+
+    trained, loss, mistakes = jax.vmap(one, in_axes=(0, 1))(state.networks.trained, Y)
+    weight = 1 / t.astype(X.dtype)
+    predicted = (0.5 + state.online_mistakes.total) * weight
+    return SharedState(
+        eqx.tree_at(lambda net: net.trained, state.networks, trained),
+        jax.tree.map(lambda mean, now: mean + (now - mean) * weight, state.averages, state.networks.trained),
+        t,
+        state.online_loss.add(loss),
+        state.online_mistakes.add(mistakes),
+        state.online_variation.add((mistakes - predicted) ** 2),
+    )
+
+
+@eqx.filter_jit
+def _advance(settings: SharedRun, state: SharedState, source: WeightedSource, n: Int32[Array, ""]) -> SharedState:
+    """Run the steps in aligned blocks, as `tightwidth.algorithm1` does: the draws of a block are made at once."""
+    start, stop = state.t, state.t + n
+
+    def block(k: Array, state: SharedState) -> SharedState:
+        first = k * DRAWN_AHEAD
+        draws = source.draw(settings.key, first + jnp.arange(DRAWN_AHEAD, dtype=jnp.int32), settings.batch_size)
+        low, high = jnp.maximum(start, first), jnp.minimum(stop, first + DRAWN_AHEAD)
+        return jax.lax.fori_loop(low, high, lambda t, state: _step(settings, source, draws[t - first], state), state)
+
+    return jax.lax.fori_loop(start // DRAWN_AHEAD, -(-stop // DRAWN_AHEAD), block, state)
+
+
+@eqx.filter_jit
+def _outputs(networks: Outputs, X: Array, cached: Array) -> Array:
+    return jax.vmap(lambda trained: networks.network(trained).forward(X, cached)[0], out_axes=1)(networks.trained)
+
+
+@follows_dtype
+def predict_outputs(networks: Outputs, X: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m K"]:
+    """Return the outputs of all K networks on every row, in blocks of rows."""
+    (q, d), dtype = networks.W_half.shape, networks.W_half.dtype
+    rows = max(1, BLOCK_ELEMENTS // (2 * max(networks.K * q, d)))
+    blocks = []
+    for start in range(0, len(X), rows):
+        x = np.asarray(X[start : start + rows], dtype)
+        blocks.append(np.asarray(_outputs(networks, jnp.asarray(x), networks.cache(x))))
+    return np.concatenate(blocks) if blocks else np.zeros((0, networks.K), dtype)

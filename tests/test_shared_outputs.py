@@ -1,0 +1,107 @@
+"""K networks side by side are K runs of Algorithm 1, and weights are what they say."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import certificate_oracles as oracle
+from thresholds import hoeffding
+from tightwidth import activations, algorithm1, losses, network, sampling, shared_outputs, weighted_sampling
+
+M, D, Q, K = 12, 4, 5, 3
+
+
+def sample(dtype=np.float64):
+    rng = np.random.default_rng(0)
+    return oracle.sphere(rng, M, D).astype(dtype), rng.choice([-1.0, 1.0], (M, K)).astype(dtype)
+
+
+def run_of(loss="logistic", batch_size=2, eta=0.7, decays=False, dtype=np.float64):
+    with jax.enable_x64(dtype == np.float64):
+        return shared_outputs.SharedRun(
+            losses.get(loss), batch_size, decays, jnp.asarray(eta, dtype), jax.random.key(3)
+        )
+
+
+def start(B, dtype=np.float64):
+    return shared_outputs.init_outputs(
+        jax.random.key(1), d=D, q=Q, K=K, B=B, activation=activations.get("relu"), dtype=dtype
+    )
+
+
+@pytest.mark.parametrize("B", [math.inf, 3.0])
+def test_each_output_is_a_run_of_its_own(B):
+    X, Y = sample()
+    run, nets = run_of(), start(B)
+    state = run.advance(run.init(nets), weighted_sampling.weighted(X, Y, None, nets.cache(X)), 150)
+    state = run.advance(state, weighted_sampling.weighted(X, Y, None, None), 150)
+    h = shared_outputs.predict_outputs(state.networks, X)
+    for k in range(K):
+        net = network.init(jax.random.key(1), d=D, q=Q, B=B, activation=activations.get("relu"), dtype=np.float64)
+        alone = algorithm1.Algorithm1(run.loss, 2, run.learning_rate, run.key)
+        with jax.enable_x64(True):
+            source = sampling.FiniteSample(jnp.asarray(X), jnp.asarray(Y[:, k]))
+        ended = alone.advance(alone.init(net), source, 300)
+        np.testing.assert_allclose(h[:, k], network.predict(ended.network, X), atol=1e-11)
+        np.testing.assert_allclose(network.predict(state.networks.alone(k), X), h[:, k], atol=1e-12)
+        for name in ("online_loss", "online_mistakes", "online_variation"):
+            shared, own = (float(np.asarray(getattr(s, name).total)[i]) for s, i in ((state, k), (ended, ())))
+            assert shared == pytest.approx(own, rel=1e-9), name
+
+
+def test_the_average_is_that_of_the_iterates():
+    X, Y = sample()
+    run, nets = run_of(), start(math.inf)
+    source, state, seen = weighted_sampling.weighted(X, Y, None, None), run.init(nets), []
+    for _ in range(40):
+        seen.append(np.asarray(state.networks.trained[0]))
+        state = run.advance(state, source, 1)
+    np.testing.assert_allclose(state.averages[0], np.mean(seen, axis=0), atol=1e-13)
+    assert not np.allclose(state.averages[0], np.mean([*seen[1:], state.networks.trained[0]], axis=0), atol=1e-4)
+
+
+@pytest.mark.parametrize("decays", [False, True])
+def test_whole_batches_are_gradient_descent_on_the_weighted_loss(decays):
+    X, Y = sample()
+    weights = np.arange(1.0, M + 1)
+    run, nets = run_of(eta=0.5, decays=decays), start(math.inf)
+    state = run.advance(run.init(nets), weighted_sampling.whole(X, Y, weights, None), 25)
+    Psi = oracle.features(X, nets.W_half, "relu")
+    for k in range(K):
+        v = np.zeros(Q * D)
+        for t in range(1, 26):
+            slopes = oracle.SLOPE["logistic"](Psi @ v, Y[:, k])
+            v = v - 0.5 / (math.sqrt(t) if decays else 1) * (weights / weights.sum() * slopes) @ Psi
+        np.testing.assert_allclose(shared_outputs.predict_outputs(state.networks, X)[:, k], Psi @ v, atol=1e-12)
+
+
+def test_rows_are_drawn_by_their_weights():
+    """Of 400,000 draws the share of a row is within Hoeffding's bound of its weight, save with probability 1e-6."""
+    X, Y = sample(np.float32)
+    weights = np.array([1.0, 1e-12, 5.0] * 4)
+    source = weighted_sampling.weighted(X, Y, weights, None)
+    rows = np.asarray(source.draw(jax.random.key(0), jnp.arange(4000, dtype=jnp.int32), 100)).ravel()
+    shares = np.bincount(rows, minlength=M) / rows.size
+    near = hoeffding(rows.size, n_checks=M)
+    np.testing.assert_allclose(shares, weights / weights.sum(), atol=near)
+    assert np.abs(shares - 1 / M).max() > 5 * near
+    assert (shares[1::3] == 0).all()
+
+
+def test_batches_in_order_are_filled_up_with_nothing():
+    X, Y = sample()
+    weights = np.linspace(0.5, 2, M)
+    source = weighted_sampling.in_order(X, Y, weights, batch_size=5, first=7)
+    run, nets = run_of(batch_size=5, eta=0.5), start(math.inf)
+    with jax.enable_x64(True):
+        state = run.init(nets)
+        state = shared_outputs.SharedState(nets, nets.trained, jnp.int32(7), *[state.online_loss] * 3)
+    state = run.advance(state, source, 3)
+    Psi, v = oracle.features(X, nets.W_half, "relu"), np.zeros(Q * D)
+    for rows in (range(5), range(5, 10), range(10, 12)):
+        part = list(rows)
+        v = v - 0.5 * (weights[part] * oracle.SLOPE["logistic"](Psi[part] @ v, Y[part, 0])) @ Psi[part] / len(part)
+    np.testing.assert_allclose(shared_outputs.predict_outputs(state.networks, X)[:, 0], Psi @ v, atol=1e-12)
