@@ -54,7 +54,8 @@ def test_to_learn_from_data(tightwidth):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (("--goal", "learn"), "norm is missing"),
+        (("--goal", "learn"), "--norm is missing: to learn without DATA, give --dim and --norm"),
+        (("--goal", "learn", "--norm", "3", "--points", "9"), "--points has no use in learning from numbers"),
         (("--loss", "squared"), "is not Lipschitz"),
         (("--target", "a"), "--target a needs DATA"),
         (("--plot", "x.txt"), "give a .png, .pdf or .svg file"),
@@ -77,3 +78,7 @@ def test_a_plan_of_other_data_is_not_run_on_random_points(tightwidth, tmp_path):
     done = tightwidth("memorize", "--plan", str(path))
     assert done.code == 2
     assert "is for learning" in done.err
+    path.write_text(json.dumps({"data": "random points", "goal": "memorize", "chosen": None, "n_pairs": None}))
+    done = tightwidth("memorize", "--plan", str(path))
+    assert done.code == 2
+    assert "certifies no width for its epsilon" in done.err

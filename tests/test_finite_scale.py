@@ -74,6 +74,27 @@ class Problem:
         )
 
 
+class TestCertified:
+    @pytest.mark.parametrize("activation", ["relu", "tanh", "hard_tanh"])
+    def test_it_is_the_least_that_does_both(self, activation):
+        problem = Problem(activation)
+        size = {"q": Q, "n_steps": 40, "learning_rate": 0.5, "L": 1.0}
+        enough = problem.sufficient_B(40, 0.5)
+        for allowed in (1e-2, 1e-9):
+            B = finite_scale.certified_B(
+                problem.reach, activation=problem.activation, norm=5.0, allowed=allowed, **size
+            )
+            assert problem.penalty(B, 40, 0.5) <= allowed
+            assert enough <= B
+            below = B / 1.01
+            assert below < enough or problem.penalty(below, 40, 0.5) > allowed
+
+    def test_where_there_is_none(self):
+        on_it = Reach(0.0, 1.0)
+        size = {"q": 1, "n_steps": 1, "learning_rate": 1.0, "L": 1.0, "norm": 1.0, "allowed": 0.1}
+        assert finite_scale.certified_B(on_it, activation=activations.get("relu"), **size) == math.inf
+
+
 class TestReach:
     @pytest.mark.parametrize(("activation", "kinks"), [("relu", [0.0]), ("hard_tanh", [-1.0, 1.0])])
     def test_gap_and_largest_value(self, activation, kinks):

@@ -244,7 +244,10 @@ class TestFiniteScale:
         near, far = (run(activation="tanh", output_scale=B) for B in (1e9, 30.0))
         assert near.certified_fraction > 0.05
         assert far.certified_fraction < near.certified_fraction
-        assert far.sufficient_output_scale == far.n_gates_flipped == 0
+        assert far.n_gates_flipped == 0
+        enough = far.sufficient_output_scale  # for the curvature, where no gate can flip
+        limit, at_it = (run(activation="tanh", output_scale=B) for B in (math.inf, enough))
+        assert limit.certified_fraction - 0.05 / 1000 <= at_it.certified_fraction <= limit.certified_fraction
 
 
 @pytest.mark.parametrize("B", [math.inf, pytest.param(100.0, marks=pytest.mark.slow)])

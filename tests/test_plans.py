@@ -49,13 +49,25 @@ class TestMemorizing:
             assert (result.certified_fraction is not None) == holds
 
     def test_the_theorem_row_is_theorem_7(self, memorizing):
-        X, _ = random_points(M, D, seed=3)
+        X, y = random_points(M, D, seed=3)
         row, R = memorizing.row("theorem"), memorizing.R
         assert pytest.approx(math.sqrt(D * np.linalg.eigvalsh(X.astype(float).T @ X / M)[-1]), rel=1e-5) == R
         assert memorizing.lambda_min <= np.linalg.eigvalsh(oracle.relu_kernel(X))[0] * (1 + 1e-3)
         given = thm7.Hypotheses(M, D, R, 1.0, memorizing.lambda_min, 1.0)
         assert row.n_pairs == thm7.sufficient_pairs(given)
         assert sum(row.terms.values()) == pytest.approx(0.1, rel=1e-3)
+        assert row.terms["linearisation"] == pytest.approx(0.01)  # what its B costs by Theorem 5
+        network = network_hypotheses(
+            activations.get("relu"),
+            norm=math.sqrt(2 * np.linalg.solve(oracle.relu_kernel(X), y) @ y),
+            d=D,
+            R=R,
+            L=1.0,
+            best_loss=0.0,
+        )
+        size = {"q": row.n_pairs, "n_steps": row.n_steps, "batch_size": row.batch_size}
+        cost = thm5.linearisation(network, learning_rate=row.learning_rate, B=row.output_scale, **size)
+        assert cost.total == pytest.approx(0.01, rel=1e-2)
         assert row.n_pairs > 10 * memorizing.row("certified").n_pairs
         (change,) = [c for c in memorizing.changes if c.what == "epsilon 0.05"]
         assert (change.n_pairs, change.n_steps) == (row.n_pairs, pytest.approx(2 * row.n_steps, abs=1))
@@ -86,7 +98,10 @@ class TestMemorizing:
     def test_what_cannot_be_certified_leaves_the_theorem(self):
         table: Any = tw.plan(n_samples=M, n_features=D, n_pairs=1, calibrated=False)
         assert table.row("certified").n_steps is None
-        assert table.chosen == table.row("theorem")
+        assert table.row("theorem").n_steps is not None
+        assert table.chosen is None  # the width was given: the theorem's is not run in its place
+        with pytest.raises(InputError, match="the plan has no row with steps to run"):
+            tw.memorize(*random_points(M, D, seed=0), plan=table)
 
     def test_of_more_points_than_are_drawn(self, monkeypatch):
         monkeypatch.setattr(worst_case, "SUBSAMPLES", (64, 128, 256))
@@ -155,7 +170,7 @@ class TestLearning:
         _, norm, loss = min(candidates)
         assert (table.norm, table.residual_loss) == (pytest.approx(norm, rel=1e-6), pytest.approx(loss, rel=1e-6))
         assert table.norm_error is None
-        given: Any = tw.plan(X, y, goal="learn", norm=0.8 * norm, epsilon=0.4, calibrated=False, n_pairs=3)
+        given: Any = tw.plan(X, y, goal="learn", norm=0.8 * norm, epsilon=0.1, calibrated=False, n_pairs=12)
         assert given.norm == 0.8 * norm
         shorter = []
         for ridge in (1e-3, 1e-2, 1e-1, 1.0, 10.0):
@@ -163,7 +178,7 @@ class TestLearning:
             scale = min(1, 0.8 * norm / math.sqrt(alpha @ K @ alpha))
             shorter.append(np.maximum(0, 1 - y * (scale * K @ alpha)).mean())
         assert given.residual_loss == pytest.approx(min(shorter), rel=1e-6)
-        assert given.row("certified").n_pairs == 3
+        assert given.row("certified").n_pairs == 12
         assert given.search_ended == "the width was given"
 
     def test_the_certified_row_bounds_the_loss_of_runs(self):
@@ -186,13 +201,11 @@ class TestLearning:
         assert np.max(promised) < math.log(2)  # the loss of the prediction 0: the promise says something
         assert room.mean() < 0.5 * math.log(2)  # and half of it would be too much
 
-    def test_the_perceptron_loss_teaches_nothing(self):
+    def test_nothing_is_promised_that_the_prediction_0_does(self):
         rng = np.random.default_rng(0)
-        X = oracle.sphere(rng, 50, 4)
-        table: Any = tw.plan(
-            X, np.sign(X[:, 0]), goal="learn", norm=3.0, loss="perceptron", epsilon=0.3, calibrated=False
-        )
-        assert table.row("certified").rests_on.startswith("the perceptron loss can vanish on a mistake")
+        X = oracle.sphere(rng, 60, 8)
+        table: Any = tw.plan(X, rng.choice([-1.0, 1.0], 60), goal="learn", norm=0.5, epsilon=0.3, calibrated=False)
+        assert table.row("certified").rests_on.startswith("nothing is left to learn: the prediction 0 has loss 1, and")
         assert table.chosen == table.row("theorem")
 
     def test_many_points_are_subsampled_and_the_range_is_told(self, monkeypatch):
@@ -237,6 +250,13 @@ def test_a_plan_beyond_the_memory_is_shown_and_marked(monkeypatch):
         ({"n_features": 5, "n_samples": 9, "loss": "squared"}, HypothesisError, "loss 'squared' is not Lipschitz"),
         ({"n_features": 5, "n_samples": 9, "activation": "square"}, HypothesisError, "'square' is not decent"),
         ({"goal": "learn", "n_features": 5, "norm": 1.0, "n_pairs": 3}, InputError, "n_pairs=3 is certified on data"),
+        (
+            {"goal": "learn", "n_features": 5, "norm": 1.0, "loss": "perceptron"},
+            InputError,
+            "loss='perceptron' is 0 at the prediction 0 already",
+        ),
+        ({"goal": "learn", "n_features": 5, "norm": 1.0, "n_samples": 9}, InputError, "n_samples=9 has no use in"),
+        ({"goal": "learn", "n_features": 5, "norm": 1e12}, HypothesisError, "epsilon=0.045 at norm 1e"),
         ({"X": np.eye(3)}, InputError, "X is given without y; give both, or numbers"),
         ({"X": np.eye(3), "y": np.array([1, 2, 3.0])}, tw.DataError, "memorizing needs labels"),
         ({"X": np.eye(3), "y": np.array([1, -1, 1.0]), "R": 1.0}, InputError, "R=1.0 is measured from the data here"),

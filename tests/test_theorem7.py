@@ -105,6 +105,15 @@ def test_hypotheses_are_checked(change, text):
         replace(GIVEN, **change)
 
 
+def test_counts_are_checked():
+    with pytest.raises(HypothesisError, match="batch_size=0 must be at least 1"):
+        thm7.sufficient_steps(GIVEN, epsilon=0.1, batch_size=0)
+    with pytest.raises(HypothesisError, match="n_steps=0 must be at least 1"):
+        thm7.error(GIVEN, n_steps=0, batch_size=1)
+    with pytest.raises(HypothesisError, match="q=0 must be at least 1"):
+        thm7.failure_probability(GIVEN, q=0)
+
+
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.5, math.nan])
 def test_shares_are_checked(share):
     with pytest.raises(HypothesisError, match=f"delta={share:g} must lie strictly between 0 and 1"):

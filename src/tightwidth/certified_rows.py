@@ -14,11 +14,11 @@ from jaxtyping import Float
 
 from tightwidth import finite_scale
 from tightwidth.certificates import Certificate, Sizing, is_perceptron
-from tightwidth.losses import least_loss_of_a_mistake
+from tightwidth.losses import least_loss_of_a_mistake, loss_at_0
 from tightwidth.network import draw_W_half, preactivations
 from tightwidth.plan_table import PlanRow, row_of
 from tightwidth.reference_fit import Fit
-from tightwidth.run_settings import Settings, weights_key
+from tightwidth.run_settings import NEGLIGIBLE, Settings, weights_key
 from tightwidth.width_search import Choice, Trial, Widths, choose_width
 
 
@@ -87,10 +87,16 @@ def learning_row(
     that the search is that for memorizing, at an epsilon of ``(target loss)/l0``.
     """
     least = least_loss_of_a_mistake(settings.loss)
-    if is_perceptron(settings.loss) or least <= 0:
-        reason = f"the {settings.loss.name} loss can vanish on a mistake: there is nothing to learn from it"
+    if least <= 0:
+        reason = f"the {settings.loss.name} loss can vanish on a mistake, and no certificate is known for it"
         return Learning(PlanRow("certified", reason))
-    target = fit.loss + settings.epsilon
+    target, at_0 = fit.loss + settings.epsilon, loss_at_0(settings.loss)
+    if target >= at_0:
+        reason = (
+            f"nothing is left to learn: the prediction 0 has loss {at_0:.4g}, and the fit with epsilon {target:.4g}; "
+            f"give a smaller epsilon or a larger norm"
+        )
+        return Learning(PlanRow("certified", reason))
     as_share = replace(settings, epsilon=target / least)
     widths = Widths(X, y, as_share, R=R, batch_size=batch_size, aim=f"a mean loss of {target:.4g}")
     choice: Choice = yield from choose_width(widths)
@@ -101,7 +107,7 @@ def learning_row(
         return Learning(PlanRow("certified", reason), choice.trials, choice.ended)
     eta, T = sizing.learning_rate, sizing.n_steps
     terms = {
-        "comparator over the fit": sizing.comparator_loss - fit.loss,
+        "comparator less fit": sizing.comparator_loss - fit.loss,
         "distance": sizing.norm_squared / (2 * eta * T),
         "noise": eta * certificate.G_squared / 2,
     }
@@ -128,13 +134,15 @@ def _row(
     size: Mapping[str, Any],
 ) -> PlanRow:
     W_half = draw_W_half(weights_key(settings.seed), q, X.shape[1], X.dtype)
-    B = finite_scale.sufficient_B(
+    B = finite_scale.certified_B(
         finite_scale.reach(preactivations(W_half, X), settings.activation),
-        C=settings.activation.C,
+        activation=settings.activation,
         q=q,
         n_steps=sizing.n_steps,
         learning_rate=sizing.learning_rate,
         L=settings.loss.L,
+        norm=math.sqrt(float(certificate.comparators.norm_squared.max())),
+        allowed=NEGLIGIBLE * settings.epsilon * certificate.least_loss,
     )
     return row_of(
         "certified",
@@ -143,7 +151,7 @@ def _row(
         n_steps=sizing.n_steps,
         batch_size=certificate.batch_size,
         learning_rate=sizing.learning_rate,
-        output_scale=B if 0 < B < math.inf else None,
+        output_scale=B if math.inf > B else None,
         terms=terms,
         **size,
     )

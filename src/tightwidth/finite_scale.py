@@ -5,8 +5,10 @@ than that from every kink, no gate of the sample ever flips; what is left is the
 the movement of the output weights, and both are bounded here.
 """
 
+import math
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +19,7 @@ from tightwidth.activations import Activation
 from tightwidth.network import Displacement
 from tightwidth.precision import follows_dtype
 
+LEAST_B, LARGEST_B = 1e-6, 1e60  # between which one is looked for
 ROUNDING = 1.001  # a step may be rounded up, and must stop short of the kink all the same
 
 
@@ -93,6 +96,38 @@ def penalty(
     D = norm + learning_rate * n_steps * L * (C + mu)
     total = L * (delta + mu * D) + learning_rate * L * L * (2 * C * mu + mu * mu) / 2
     return total if np.isfinite(total) else np.inf
+
+
+def certified_B(
+    reached: Reach,
+    *,
+    activation: Activation,
+    q: int,
+    n_steps: int,
+    learning_rate: float,
+    L: float,
+    norm: float,
+    allowed: float,
+) -> float:
+    """Return a B from which on no gate of the sample can flip and the `penalty` is at most ``allowed``.
+
+    Infinite if there is none up to 1e60.  With curvature between the kinks it is the penalty that asks for a large B,
+    without it the gates.
+    """
+    size: dict[str, Any] = {"q": q, "n_steps": n_steps, "learning_rate": learning_rate, "L": L}
+    low = high = max(sufficient_B(reached, C=activation.C, **size), LEAST_B)
+
+    def costs(B: float) -> float:
+        return penalty(B, activation=activation, largest_value=reached.largest_value, norm=norm, **size)
+
+    while high < LARGEST_B and costs(high) > allowed:
+        low, high = high, 10 * high
+    if not (high < LARGEST_B and costs(high) <= allowed):
+        return np.inf
+    while high / low > 1.001:  # the penalty falls with B
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if costs(middle) <= allowed else (middle, high)
+    return high
 
 
 @follows_dtype

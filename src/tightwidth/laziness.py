@@ -35,8 +35,8 @@ class Laziness:
     n_gates_flipped
         How many are on another side of a kink than at the start.
     n_gates_that_can_flip
-        How many were within `displacement_bound` of a kink at the start.  With none, no gate could have flipped, and
-        the certificate holds at this B.
+        How many were within `displacement_bound` of a kink at the start.  With none, no gate could have flipped; for an
+        activation that is linear between its kinks the certificate then holds at this B.
     largest_displacement, mean_displacement
         Distance of a neuron's weights from their start, ``|w_t - w_1| = |P_i|/B`` or ``|N_i|/B``, over the 2q neurons;
         in the units of the weights, whose length was about sqrt(d).

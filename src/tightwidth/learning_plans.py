@@ -10,7 +10,7 @@ import numpy as np
 from tightwidth.activations import Activation
 from tightwidth.certified_rows import Learning
 from tightwidth.errors import HypothesisError
-from tightwidth.losses import Loss, mean_loss
+from tightwidth.losses import Loss, loss_at_0
 from tightwidth.plan_table import Change, PlanTable, row_of
 from tightwidth.reference_fit import Fit
 from tightwidth.theorem_inputs import network_hypotheses
@@ -39,7 +39,7 @@ def learning_plan(
     HypothesisError
         If theorem 5 does not allow the numbers.
     """
-    given = network_hypotheses(activation, norm=fit.norm, d=d, R=R, L=loss.L, best_loss=_loss_at_0(loss))
+    given = network_hypotheses(activation, norm=fit.norm, d=d, R=R, L=loss.L, best_loss=loss_at_0(loss))
     given = replace(given, best_loss=min(given.best_loss, fit.loss))
     sized = thm5.sizing(given, epsilon=epsilon, batch_size=batch_size)
     theorem = row_of(
@@ -68,7 +68,7 @@ def learning_plan(
     fewest = lower_bounds.parameters_to_learn(fit.norm)
     landmark = row_of(
         "lower bound",
-        "M^2 parameters: fewer cannot learn all functions of norm M, up to a constant",
+        "M^2 parameters: fewer cannot learn every function of norm M, up to a constant that is left out here",
         q=max(1, math.ceil(fewest / (2 * (d + 1)))),
         **size,
     )
@@ -86,6 +86,7 @@ def learning_plan(
         norm=fit.norm,
         norm_error=fit.norm_error,
         residual_loss=fit.loss if math.isfinite(fit.loss) else None,
+        held_out_loss=fit.held_out_loss,
         changes=_changes(given, epsilon, batch_size),
         trials=certified.trials,
         frontier=_frontier(given, epsilon, batch_size),
@@ -121,8 +122,3 @@ def _changes(given: thm5.Hypotheses, epsilon: float, batch_size: int) -> tuple[C
             continue
         changes.append(Change(what, sized.q, sized.n_steps))
     return tuple(changes)
-
-
-def _loss_at_0(loss: Loss) -> float:
-    y = np.array([1.0, -1.0])
-    return mean_loss(loss, np.zeros(2), y)

@@ -63,6 +63,12 @@ def least_loss_of_a_mistake(loss: Loss) -> float:
         return float(np.min(value)) if bool(np.all(np.asarray(slope) * y <= 0)) else 0.0
 
 
+@lru_cache(maxsize=256)
+def loss_at_0(loss: Loss) -> float:
+    """Return the mean loss of the prediction 0 for labels +1 and -1: 1 for the hinge, 0 for the perceptron."""
+    return mean_loss(loss, np.zeros(2), np.array([1.0, -1.0]))
+
+
 def check_lipschitz(loss: Loss) -> None:
     """Raise unless the loss is Lipschitz.
 

@@ -159,7 +159,7 @@ def check_settings(
             "epsilon",
             epsilon,
             "strictly between 0 and 1",
-            "it is the share that may stay unmemorized, for example 0.05",
+            "it is the share that may stay unmemorized, or the excess loss, for example 0.05",
             low=0,
             high=1,
         ),

@@ -21,7 +21,7 @@ from tightwidth.memory import fits
 from tightwidth.network import Network, init, preactivations, predict
 from tightwidth.online_loss import Interval, OnlineLoss
 from tightwidth.planning import Plan
-from tightwidth.run_settings import RANDOM_ITERATE, STEPS, Settings, weights_key
+from tightwidth.run_settings import NEGLIGIBLE, RANDOM_ITERATE, STEPS, Settings, weights_key
 from tightwidth.sampling import FiniteSample
 
 EPOCHS_BETWEEN_LOOKS = 2
@@ -168,7 +168,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Guarantee:
-    """Hold what is guaranteed, why it is not more, a sufficient B, and what a finite B adds to the loss."""
+    """Hold what is guaranteed, why it is not more, a B that suffices for it, and what a finite B adds to the loss."""
 
     fraction: float | None
     reason: str | None
@@ -189,13 +189,14 @@ def certified_by(settings: Settings, plan: Plan, run: Run, stopped: Stopped) -> 
     if why is not None:
         return Guarantee(None, f"no certificate: {why}", math.inf, 0.0)
     reach = finite_scale.reach(run.preactivations(), sigma)
-    enough = finite_scale.sufficient_B(reach, C=sigma.C, **size)
+    norm = math.sqrt(float(certificate.comparators.norm_squared.max()))
+    allowed = NEGLIGIBLE * settings.epsilon * certificate.least_loss
+    enough = finite_scale.certified_B(reach, activation=sigma, norm=norm, allowed=allowed, **size)
     penalty = 0.0
     if math.isfinite(B):
-        if enough > B:
+        if finite_scale.sufficient_B(reach, C=sigma.C, **size) > B:
             reason = f"gates of the sample can flip at output_scale={B:g}; from {enough:.2g} on the certificate holds"
             return Guarantee(None, reason, enough, 0.0)
-        norm = math.sqrt(float(certificate.comparators.norm_squared.max()))
         penalty = finite_scale.penalty(B, activation=sigma, largest_value=reach.largest_value, norm=norm, **size)
     fraction = certificate.fraction(
         plan.n_steps,
@@ -206,7 +207,8 @@ def certified_by(settings: Settings, plan: Plan, run: Run, stopped: Stopped) -> 
     reason = plan.not_certified
     if reason is None and fraction < 1 - settings.epsilon:
         reason = (
-            f"at output_scale={B:g} the network may differ too much from its linear limit"
+            f"at output_scale={B:g} the network may differ too much from its linear limit; from {enough:.2g} on the "
+            f"certificate holds"
             if penalty > 0
             else "not certified at this epsilon with the given steps and learning rate"
         )

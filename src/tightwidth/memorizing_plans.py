@@ -23,7 +23,7 @@ from tightwidth.theorems.a5_bounded_distributions import random_points_bound
 from tightwidth.width_search import Trial
 from tightwidth.worst_case import SUBSAMPLES, WorstCase, hypotheses, kind_of, worst_case
 
-SHARE_OF_B = 0.1  # of epsilon, left to a finite B
+SHARE_OF_B = 0.1  # of epsilon, left to a finite B by the theorem
 LARGEST_DRAWN = 1 << 16  # random points that are drawn, and certified, where only their number is given
 POINTS_FOR_MANY = 16_384  # that stand for more than that
 RARE = 0.01
@@ -126,10 +126,21 @@ def _table(
 
 def _theorem_row(found: WorstCase, settings: Settings, b: int, R: float, size: dict[str, Any]) -> PlanRow:
     given = hypotheses(found, settings.activation, settings.loss, m=size["m"], d=size["d"], R=R)
-    kind, T = kind_of(settings.loss), found.n_steps
-    G_squared = thm7.gradient_bound(given, batch_size=b)
+    kind, G_squared = kind_of(settings.loss), thm7.gradient_bound(given, batch_size=b)
     norm = math.sqrt(2 * found.label_norm_squared)
-    eta = 1 / G_squared if kind == "perceptron" else norm / math.sqrt(G_squared * T)
+
+    def steps(epsilon: float) -> tuple[int, float]:
+        T = thm7.sufficient_steps(given, epsilon=epsilon, batch_size=b, loss=kind or "hinge")
+        return T, 1 / G_squared if kind == "perceptron" else norm / math.sqrt(G_squared * T)
+
+    T, eta = steps((1 - SHARE_OF_B) * settings.epsilon)
+    allowed = SHARE_OF_B * settings.epsilon * given.least_loss
+    B = _sufficient_B(settings, norm, R, allowed, q=found.n_pairs, T=T, b=b, eta=eta, d=size["d"])
+    if B is None:
+        T, eta = steps(settings.epsilon)
+    terms = regret_terms(norm**2, 0.0, eta, T, G_squared, settings)
+    if B is not None:
+        terms["linearisation"] = SHARE_OF_B * settings.epsilon
     return row_of(
         "theorem",
         f"Theorem 7: K_W >= K/2 with probability 0.99 for lambda_min(K) = {found.lambda_min:.3g}{_error(found)}",
@@ -137,8 +148,8 @@ def _theorem_row(found: WorstCase, settings: Settings, b: int, R: float, size: d
         n_steps=T,
         batch_size=b,
         learning_rate=eta,
-        output_scale=_sufficient_B(settings, norm, R, q=found.n_pairs, T=T, b=b, eta=eta, d=size["d"]),
-        terms=regret_terms(norm**2, 0.0, eta, T, G_squared, settings),
+        output_scale=B,
+        terms=terms,
         **size,
     )
 
@@ -150,7 +161,7 @@ def _error(found: WorstCase) -> str:
 
 
 def _sufficient_B(
-    settings: Settings, norm: float, R: float, *, q: int, T: int, b: int, eta: float, d: int
+    settings: Settings, norm: float, R: float, allowed: float, *, q: int, T: int, b: int, eta: float, d: int
 ) -> float | None:
     sigma = settings.activation
     try:
@@ -161,7 +172,7 @@ def _sufficient_B(
             n_steps=T,
             batch_size=b,
             learning_rate=eta,
-            excess=SHARE_OF_B * settings.epsilon,
+            excess=allowed,
         )
     except HypothesisError:
         return None
@@ -178,7 +189,8 @@ def _changes(found: WorstCase, settings: Settings, batch_size: int, *, m: int, d
     changes = []
     for what, changed, epsilon in cases:
         try:
-            T = thm7.sufficient_steps(changed, epsilon=epsilon, batch_size=batch_size, loss=kind or "hinge")
+            share = (1 - SHARE_OF_B) * epsilon  # as in the row itself
+            T = thm7.sufficient_steps(changed, epsilon=share, batch_size=batch_size, loss=kind or "hinge")
         except HypothesisError:
             continue
         changes.append(Change(what, thm7.sufficient_pairs(changed), T))

@@ -9,7 +9,7 @@ from tightwidth.embedding import GATES_SHARE
 from tightwidth.memory import fits
 from tightwidth.network import n_parameters, network_learning_rate
 from tightwidth.run_settings import batch_bytes, bytes_needed
-from tightwidth.width_search import Trial
+from tightwidth.width_search import WIDTH_GIVEN, Trial
 
 Goal = Literal["memorize", "learn"]
 
@@ -130,9 +130,12 @@ class PlanTable:
     rows
         Theorem, certified, landmarks.
     norm, norm_error
-        M: of the labels, of a ridge fit, or as given; and half the range over subsamples, or None.
-    residual_loss
-        The loss of the ridge fit on the sample, where the goal is to learn.
+        To memorize: the least norm found of a vector in the embedding of the drawn weights with all margins at least 1,
+        or where there is none, M of the labels in the space of the expected kernel.  To learn: M of a ridge fit, or as
+        given; and half its range over subsamples, or None.
+    residual_loss, held_out_loss
+        The loss of the ridge fit on the sample, where the goal is to learn; and that of a fit of four fifths of it on
+        the last fifth, None if the norm was given.
     lambda_min, lambda_min_error
         Least eigenvalue of the expected kernel, from below, where it was measured; a standard error where it was
         extrapolated from subsamples, else None.
@@ -155,12 +158,20 @@ class PlanTable:
     norm: float | None = None
     norm_error: float | None = None
     residual_loss: float | None = None
+    held_out_loss: float | None = None
     lambda_min: float | None = None
     lambda_min_error: float | None = None
     changes: tuple[Change, ...] = ()
     trials: tuple[Trial, ...] = ()
     frontier: tuple[tuple[int, int], ...] = ()
     search_ended: str | None = None
+
+    @property
+    def widths_certified(self) -> tuple[tuple[int, int], ...]:
+        """Pairs (q, T) that the search certified, where the frontier holds something else: to learn."""
+        if self.goal == "memorize":
+            return ()
+        return tuple((trial.n_pairs, trial.n_steps) for trial in self.trials if trial.n_steps is not None)
 
     def row(self, name: str) -> PlanRow:
         """Return the row of this name.
@@ -177,8 +188,12 @@ class PlanTable:
 
     @property
     def chosen(self) -> PlanRow | None:
-        """The row to run: the certified one if it has steps, else the theorem's; None if neither has."""
-        return next((row for name in ("certified", "theorem") if (row := self.row(name)).n_steps is not None), None)
+        """The row to run: the certified one if it has steps, else the theorem's.
+
+        None if neither has, or if a width was given that is not certified: another one is not run in its place.
+        """
+        names = ("certified",) if self.search_ended == WIDTH_GIVEN else ("certified", "theorem")
+        return next((row for name in names if (row := self.row(name)).n_steps is not None), None)
 
     @property
     def critical_batch_size(self) -> float:

@@ -16,7 +16,7 @@ from tightwidth.calibration import SecondsAStep, calibrate
 from tightwidth.certified_rows import Learning, learning_row
 from tightwidth.errors import InputError
 from tightwidth.learning_plans import learning_plan
-from tightwidth.losses import Loss, check_lipschitz
+from tightwidth.losses import Loss, check_lipschitz, loss_at_0
 from tightwidth.memorization_request import check_contradictions, check_points, check_settings, check_size
 from tightwidth.memorizing_plans import LARGEST_DRAWN, POINTS_FOR_MANY, memorizing_plan, plan_for_many_points
 from tightwidth.plan_table import Goal, PlanRow, PlanTable
@@ -162,6 +162,12 @@ def plan_steps(
     if (X is None) != (y is None):
         message = f"{'y' if X is None else 'X'} is given without {'X' if X is None else 'y'}; give both, or numbers"
         raise InputError(message)
+    if goal == "learn" and loss_at_0(settings.loss) == 0:
+        message = (
+            f"loss={settings.loss.name!r} is 0 at the prediction 0 already, so that there is nothing to learn from it; "
+            f"give hinge or logistic"
+        )
+        raise InputError(message)
     _check_fitting(goal, X, n_features=n_features, n_samples=n_samples, norm=norm, R=R, settings=settings)
     if goal == "memorize":
         return (yield from _memorize(X, y, settings, n_samples, n_features, calibrated))
@@ -189,6 +195,9 @@ def _check_fitting(
     measured = ("n_features", "n_samples", "R") if goal == "learn" else tuple(given)
     needed = () if X is not None else ("n_features", "n_samples") if goal == "memorize" else ("n_features", "norm")
     unused = measured if X is not None else ("norm", "R") if goal == "memorize" else ()
+    if goal == "learn" and X is None and n_samples is not None:
+        message = f"n_samples={n_samples} has no use in learning from numbers, that is from fresh points; leave it out"
+        raise InputError(message)
     for name in unused:
         if given[name] is not None:
             source = "the data" if X is not None else "random points"

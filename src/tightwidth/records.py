@@ -107,10 +107,14 @@ class ChangeRecord(_Record):
 
 
 class PlanRecord(_Record):
-    """The result of `tightwidth plan`; ``memorize --plan`` runs its first numbers, which are null if no row has any."""
+    """The result of `tightwidth plan`; ``memorize --plan`` runs its first numbers, those of the row ``chosen``.
+
+    They are null if no row has any, or if a width was given and is not certified.
+    """
 
     data: str
     goal: Literal["memorize", "learn"]
+    chosen: str | None
     n_pairs: int | None
     n_steps: int | None
     batch_size: int
@@ -127,11 +131,13 @@ class PlanRecord(_Record):
     norm: float | None
     norm_error: float | None
     residual_loss: float | None
+    held_out_loss: float | None
     lambda_min: float | None
     lambda_min_error: float | None
     rows: tuple[PlanRowRecord, ...]
     changes: tuple[ChangeRecord, ...]
     frontier: tuple[tuple[int, int], ...]
+    widths_certified: tuple[tuple[int, int], ...]
     search_ended: str | None
     version: str
 

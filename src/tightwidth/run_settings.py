@@ -9,6 +9,7 @@ from tightwidth.activations import Activation
 from tightwidth.algorithm1 import DRAWN_AHEAD
 from tightwidth.losses import Loss
 
+NEGLIGIBLE = 1e-3  # part of epsilon that a sufficient B may cost
 WEIGHTS, STEPS, RANDOM_ITERATE = 0, 1, 2  # the streams of random numbers that a seed opens
 
 

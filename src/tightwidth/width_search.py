@@ -27,6 +27,7 @@ WIDEST = 64.0  # times m/d, and times log2(m) pairs: where it gives up
 NARROWEST_RUNG = -64
 LEAST_HOPELESS = 8  # pairs, and 2 log2(m) more, before which no search is given up
 PATIENCE = 2  # wider networks without progress before it stops
+WIDTH_GIVEN = "the width was given"
 MOST_POINTS_CLIMBED = 30_000  # beyond, a rung takes more than ten seconds, and a given width starts from nothing
 
 Alpha = Float[Array, " m"] | None
@@ -137,7 +138,7 @@ def choose_width(widths: Widths) -> Generator[Trial, None, Choice]:
     trials: list[Trial] = []
     alpha = None
     if settings.n_pairs is not None:
-        q, ended = settings.n_pairs, "the width was given"
+        q, ended = settings.n_pairs, WIDTH_GIVEN
         alpha = yield from climb(widths, q)
     elif not math.isfinite(settings.loss.L):
         q, ended = first_width(m, d), f"the {settings.loss.name} loss admits no certificate: q d = 2 m"

@@ -157,7 +157,16 @@ def _read_plan(path: Path | None, data: str | None) -> tuple[dict[str, Any], dic
     settings = {name: math.inf if value == "inf" else value for name, value in fixed.items() if value is not None}
     assert isinstance(plan, dict)
     if plan.get("goal") == "learn":
-        message = f"--plan {path} is for learning, and memorize has another goal; plan again with --goal memorize"
+        message = (
+            f"--plan {path} is for learning, which memorize does not do; plan with --goal memorize, or run it from "
+            f"Python: tw.memorize(X, y, plan=tw.plan(X, y, goal='learn'))"
+        )
+        raise InputError(message)
+    if plan.get("chosen", "") is None:
+        message = (
+            f"--plan {path} certifies no width for its epsilon, so that there is none to run; plan again with another "
+            f"--epsilon or --pairs, or give --pairs here instead of --plan"
+        )
         raise InputError(message)
     if data is None and plan.get("data", RANDOM) != RANDOM:
         message = f"--plan {path} is for {plan['data']}; give that DATA, and the options it was loaded with"

@@ -16,6 +16,7 @@ from tightwidth.memorization_request import check_run, check_settings
 from tightwidth.memorization_run import Running
 from tightwidth.records import MemorizeRecord
 
+FAR = 100  # times a neuron's length: a bound on its displacement that says nothing
 LINE_WIDTH = 120  # of tables that go to a file or a pipe
 
 
@@ -151,14 +152,17 @@ def _finite_B(record: MemorizeRecord) -> list[str]:
     lazy, enough = record.laziness, record.sufficient_output_scale
     if lazy is None:
         return ["finite B    the weights overflowed; give a smaller --learning-rate"]
-    until = " (there is no kink)" if enough == 0 else f"; none can from B = {enough:.2g} on" * math.isfinite(enough)
-    bound = "" if lazy.displacement_bound is None else f" (cannot exceed {lazy.displacement_bound:.2g})"
+    gates = f"{lazy.n_gates_flipped:,} of {lazy.n_gates:,} gates flipped"
+    gates += f", {lazy.n_gates_that_can_flip:,} could have in the steps run" if enough > 0 else ""
+    until = f"; for all planned steps the certificate holds from B = {enough:.2g} on" if math.isfinite(enough) else ""
+    length = math.sqrt(record.n_features)
+    known = lazy.displacement_bound is not None and lazy.displacement_bound < FAR * length
+    bound = f" (cannot exceed {lazy.displacement_bound:.2g})" if known else ""
     return [
-        f"finite B    {lazy.n_gates_flipped:,} of {lazy.n_gates:,} gates flipped, {lazy.n_gates_that_can_flip:,} "
-        f"could have in {record.n_steps:,} steps{until}",
-        f"laziness    neurons moved by {lazy.mean_displacement:.2g} on average, {lazy.largest_displacement:.2g} at "
-        f"most{bound}; the kernel drifted by {lazy.kernel_drift:.2g}; outputs are {lazy.linearisation_error_mean:.2g} "
-        f"from their linearisation, {lazy.linearisation_error_largest:.2g} at most",
+        f"finite B    {gates}{until}",
+        f"laziness    neurons of length about {length:.2g} moved by {lazy.mean_displacement:.2g} on average, "
+        f"{lazy.largest_displacement:.2g} at most{bound}; the kernel drifted by {lazy.kernel_drift:.2g}; outputs are "
+        f"{lazy.linearisation_error_mean:.2g} from their linearisation, {lazy.linearisation_error_largest:.2g} at most",
     ]
 
 

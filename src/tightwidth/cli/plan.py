@@ -44,7 +44,8 @@ def plan(
     seed: Annotated[int, typer.Option(help="of points, labels and weights")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object and nothing else")] = False,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="write the JSON object, which memorize --plan runs")
+        Path | None,
+        typer.Option("-o", "--output", help="write the JSON object; memorize --plan runs one to memorize"),
     ] = None,
 ) -> None:
     """Say how wide, how long, how large B and at which rate, by theorem, by certificate, and at the landmarks."""

@@ -19,6 +19,9 @@ from tightwidth.plan_table import PlanRow, PlanTable
 from tightwidth.plans import plan_steps
 from tightwidth.records import ChangeRecord, PlanRecord, PlanRowRecord
 
+COLUMNS = ("pairs", "parameters", "steps", "B", "rate", "operations", "memory", "time")
+LEAST_WIDTH = 100  # of a terminal, below which some columns are left to the JSON object
+
 
 def run(data: str | None, source: dict[str, Any], settings: dict[str, Any], *, quiet: bool) -> PlanRecord:
     """Plan for the data, or from numbers, and return the record.
@@ -55,7 +58,14 @@ def _numbers(source: dict[str, Any], settings: dict[str, Any]) -> tuple[str, dic
             raise InputError(message)
     d = DEFAULT_DIM if source["dim"] is None else source["dim"]
     if settings["goal"] == "learn":
-        return "numbers", {"n_features": d, "n_samples": source["points"]}
+        for option, given in (("points", source["points"]), ("random-labels", source["random_labels"] or None)):
+            if given is not None:
+                message = f"--{option} has no use in learning from numbers, that is from fresh points; leave it out"
+                raise InputError(message)
+        if settings["norm"] is None:
+            message = "--norm is missing: to learn without DATA, give --dim and --norm"
+            raise InputError(message)
+        return "numbers", {"n_features": d}
     return RANDOM, {"n_features": d, "n_samples": DEFAULT_POINTS if source["points"] is None else source["points"]}
 
 
@@ -64,11 +74,12 @@ def record_of(table: PlanTable, name: str) -> PlanRecord:
     chosen = table.chosen
     same = set(PlanRecord.model_fields) - {
         *("data", "rows", "changes", "version"),
-        *("n_pairs", "n_steps", "batch_size", "learning_rate", "output_scale"),
+        *("chosen", "n_pairs", "n_steps", "batch_size", "learning_rate", "output_scale"),
     }
     return PlanRecord(
         **{field: getattr(table, field) for field in same},
         data=name,
+        chosen=None if chosen is None else chosen.name,
         n_pairs=None if chosen is None else chosen.n_pairs,
         n_steps=None if chosen is None else chosen.n_steps,
         batch_size=table.batch_size,
@@ -90,12 +101,15 @@ def print_report(record: PlanRecord) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=LINE_WIDTH)
+    left_out = () if console.width >= LEAST_WIDTH else ("rate", "operations", "memory")
     table = Table(show_edge=False, pad_edge=False, header_style="bold")
-    table.add_column("")
-    for name in ("pairs", "parameters", "steps", "B", "rate", "operations", "memory", "time"):
-        table.add_column(name, justify="right")
+    table.add_column("", no_wrap=True)
+    for name in COLUMNS:
+        if name not in left_out:
+            table.add_column(name, justify="right", overflow="fold")
     for row in record.rows:
-        table.add_row(row.name, *_cells(row))
+        cells = zip(COLUMNS, _cells(row), strict=True)
+        table.add_row(row.name, *(cell for name, cell in cells if name not in left_out))
     console.print(table)
     console.print()
     for line in _lines(record):
@@ -132,6 +146,8 @@ def _lines(record: PlanRecord) -> list[str]:
         f"memorize {1 - record.epsilon:.4g} of the sample"
         if record.goal == "memorize"
         else f"learn, within {record.epsilon:g} of the best function of norm {record.norm:.4g}"
+        if record.residual_loss is None
+        else f"learn, within {record.epsilon:g} of a ridge fit of norm {record.norm:.4g}"
     )
     lines = [
         f"goal        {goal}: {whose} in {record.n_features} dimensions, R = {record.R:.4g}, {record.activation}, "
@@ -142,7 +158,10 @@ def _lines(record: PlanRecord) -> list[str]:
     if record.residual_loss is not None:
         error = "" if record.norm_error is None else f" +- {record.norm_error:.2g} over subsamples"
         loss = f"a ridge fit of that norm has loss {record.residual_loss:.4g} on the sample"
+        if record.held_out_loss is not None:
+            loss += f"; one of four fifths of it has loss {record.held_out_loss:.4g} on the last fifth"
         lines.append(f"norm        {record.norm:.4g}{error}; {loss}")
+        lines.append("about       R, M and the bounds are about this sample, drawn from with replacement")
     lines += [f"{row.name:<11} {row.rests_on}" for row in record.rows]
     for row in record.rows:
         if row.terms:
@@ -153,9 +172,23 @@ def _lines(record: PlanRecord) -> list[str]:
         lines.append(f"theorem at  {changes}")
     if record.search_ended is not None:
         lines.append(f"search      {record.search_ended}")
+    lines.append(_what_runs(record))
     if not record.fits:
         lines.append("memory      (!) marks what this machine has not the memory for")
     return lines
+
+
+def _what_runs(record: PlanRecord) -> str:
+    """Return which row can be run, how, and what its time leaves out."""
+    if record.chosen is None:
+        return "to run      no row: a width that is certified for this epsilon has to be found first"
+    times = "" if all(row.seconds is None for row in record.rows) else "; times are of the steps, without compiling"
+    if record.goal == "learn":
+        return f"to run      the row {record.chosen}, from Python: tw.memorize(X, y, plan=tw.plan(...)){times}"
+    return (
+        f"to run      the row {record.chosen} at B = inf: memorize --plan; with an --output-scale of its B or more the "
+        f"guarantee stays{times}"
+    )
 
 
 def draw(record: PlanRecord, path: Path) -> None:

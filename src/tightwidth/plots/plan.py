@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from tightwidth.records import PlanRecord
 
 INK, THEOREM, CERTIFIED = "#1b1b1b", "#d62728", "#1f77b4"
+MARKERS = {"theorem": ("s", THEOREM), "limit": ("v", THEOREM), "certified": ("D", INK)}
 
 
 def draw(record: PlanRecord) -> Figure:
@@ -18,6 +19,9 @@ def draw(record: PlanRecord) -> Figure:
     if record.frontier:
         what = "certified for these weights" if record.goal == "memorize" else "Theorem 10, other shares of ε"
         axes.plot(*zip(*sorted(record.frontier), strict=True), "o-", ms=3, lw=1.2, color=CERTIFIED, label=what)
+    if record.widths_certified:
+        widths = zip(*record.widths_certified, strict=True)
+        axes.plot(*widths, "o--", ms=3, lw=1.0, color="0.35", label="certified for these weights")
     for row in record.rows:
         if row.n_pairs is None:
             continue
@@ -34,8 +38,8 @@ def draw(record: PlanRecord) -> Figure:
                 size=8,
             )
         else:
-            color = THEOREM if row.name == "theorem" else INK
-            axes.plot(row.n_pairs, row.n_steps, "s" if row.name == "theorem" else "D", color=color, label=row.name)
+            marker, color = MARKERS.get(row.name, ("D", INK))
+            axes.plot(row.n_pairs, row.n_steps, marker, color=color, label=row.name)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("pairs of neurons q")

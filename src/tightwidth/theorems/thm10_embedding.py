@@ -125,26 +125,26 @@ def bound(
     )
 
 
-def sufficient_pairs(given: Hypotheses, *, approximation: float) -> int:
+def sufficient_pairs(given: Hypotheses, *, approximation: float, target: str | None = None) -> int:
     """Return the least q at which the approximation term is at most this: ``L^2 C^2 M^2 rho^2/approximation^2``."""
     require_positive("approximation", approximation)
     size = given.L * given.C * given.norm * math.sqrt(given.spread)
     return least_count(
         lambda q: size / math.sqrt(q) <= approximation,
         (size / approximation) ** 2,
-        target=f"approximation={approximation:g}",
+        target=target or f"approximation={approximation:g}",
         of="pairs",
     )
 
 
-def sufficient_steps(given: Hypotheses, *, optimisation: float, batch_size: int = 1) -> int:
+def sufficient_steps(given: Hypotheses, *, optimisation: float, batch_size: int = 1, target: str | None = None) -> int:
     """Return the least T at which distance and noise add up to at most this at the best rate: ``M^2 G_b^2/opt^2``."""
     require_positive("optimisation", optimisation)
     size = given.norm * math.sqrt(gradient_bound(given, batch_size=batch_size))
     return least_count(
         lambda T: size / math.sqrt(T) <= optimisation,
         (size / optimisation) ** 2,
-        target=f"optimisation={optimisation:g}",
+        target=target or f"optimisation={optimisation:g}",
         of="steps",
     )
 
@@ -170,8 +170,9 @@ def sizing(given: Hypotheses, *, epsilon: float, batch_size: int = 1, share: flo
     """
     require_share("epsilon", epsilon)
     require_share("share", share)
-    q = sufficient_pairs(given, approximation=share * epsilon)
-    T = sufficient_steps(given, optimisation=(1 - share) * epsilon, batch_size=batch_size)
+    asked = f"epsilon={epsilon:g} at norm {given.norm:g}"
+    q = sufficient_pairs(given, approximation=share * epsilon, target=asked)
+    T = sufficient_steps(given, optimisation=(1 - share) * epsilon, batch_size=batch_size, target=asked)
     eta = best_rate(given, n_steps=T, batch_size=batch_size)
     reached = bound(given, q=q, n_steps=T, batch_size=batch_size, learning_rate=eta)
     return Sizing(q, T, batch_size, eta, math.inf, reached)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.optimize import brentq
 
-from tightwidth.theorems.hypotheses import require, require_positive, require_R, require_share
+from tightwidth.theorems.hypotheses import require, require_count, require_positive, require_R, require_share
 
 MemorizingLoss = Literal["hinge", "perceptron", "logistic"]
 LOSSES = ("hinge", "perceptron", "logistic")
@@ -88,12 +88,14 @@ def sufficient_pairs(given: Hypotheses, *, delta: float = 0.01) -> int:
 
 def failure_probability(given: Hypotheses, *, q: int) -> float:
     """Return the delta of q pairs, the inverse of `sufficient_pairs`; at most 1."""
+    require_count("q", q)
     per_eigenvalue = given.C**2 * given.R**2 * given.m / given.d / given.lambda_min
     return min(1.0, given.m * math.exp(-q / CHERNOFF / per_eigenvalue))
 
 
 def gradient_bound(given: Hypotheses, *, batch_size: int) -> float:
     """Return ``G_b^2 = L^2 C^2 (1/b + (1 - 1/b) R^2/d)``."""
+    require_count("batch_size", batch_size)
     return (given.L * given.C) ** 2 * (1 / batch_size + (1 - 1 / batch_size) * given.R**2 / given.d)
 
 
@@ -138,6 +140,7 @@ def sufficient_steps(given: Hypotheses, *, epsilon: float, batch_size: int, loss
 def error(given: Hypotheses, *, n_steps: int, batch_size: int, loss: MemorizingLoss = "hinge") -> float:
     """Return the share that may stay unmemorized after T steps, the inverse of `sufficient_steps`; at most 1."""
     _check_loss(loss)
+    require_count("n_steps", n_steps)
     ratio = _norm_and_noise(given, batch_size) / n_steps
     if loss == "perceptron":
         return min(1.0, ratio)
