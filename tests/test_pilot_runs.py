@@ -1,6 +1,7 @@
 """The weights in hand as a comparator: its numbers, and runs from the same weights that stay under its bound."""
 
 import math
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,12 +16,12 @@ from tightwidth.run_settings import weights_key
 M, D, Q = 40, 6, 9
 
 
-def sample(dtype=np.float32):
+def sample(dtype: Any = np.float32):
     rng = np.random.default_rng(4)
     return oracle.sphere(rng, M, D).astype(dtype), rng.choice([-1.0, 1.0], M).astype(dtype)
 
 
-def pilot(output_scale=math.inf, dtype=np.float32):
+def pilot(output_scale=math.inf, dtype: Any = np.float32) -> Any:
     X, y = sample(dtype)
     return tw.memorize(X, y, loss="hinge", n_pairs=Q, n_steps=2000, seed=3, output_scale=output_scale).network
 
@@ -81,7 +82,7 @@ def test_other_runs_from_the_same_weights_keep_it():
 def test_what_it_refuses(change, error, text):
     X, y = sample()
     W_half = jnp.ones((2, D), jnp.float32)
-    nets = {
+    nets: dict[str, Any] = {
         "tangent": network.Tangent(W_half, W_half, activations.get("relu")),
         "square": network.Tangent(W_half, W_half, activations.get("square")),
     }

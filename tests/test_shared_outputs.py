@@ -1,6 +1,7 @@
 """K networks side by side are K runs of Algorithm 1, and weights are what they say."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from tightwidth import activations, algorithm1, losses, network, sampling, share
 M, D, Q, K = 12, 4, 5, 3
 
 
-def sample(dtype=np.float64):
+def sample(dtype: Any = np.float64):
     rng = np.random.default_rng(0)
     return oracle.sphere(rng, M, D).astype(dtype), rng.choice([-1.0, 1.0], (M, K)).astype(dtype)
 

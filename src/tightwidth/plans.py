@@ -171,7 +171,7 @@ def plan_steps(
     _check_fitting(goal, X, n_features=n_features, n_samples=n_samples, norm=norm, R=R, settings=settings)
     if goal == "memorize":
         return (yield from _memorize(X, y, settings, n_samples, n_features, calibrated))
-    return (yield from _learn(X, y, settings, d=n_features, m=n_samples, norm=norm, R=R, calibrated=calibrated))
+    return (yield from _learn(X, y, settings, d=n_features, norm=norm, R=R, calibrated=calibrated))
 
 
 def _check_fitting(
@@ -236,9 +236,9 @@ def _memorize(
     points, labels = check_points(X, y)
     check_size(settings, m=points.shape[0], d=points.shape[1], dtype=points.dtype)
     check_contradictions(points, labels, settings)
-    (m, d), R = points.shape, sphere.R_of_sample(points, seed=settings.seed)
-    b = settings.batch_size or automatic_batch_size(m, d, R)
-    seconds = _calibrated(settings, d, b, calibrated)
+    rows, columns = points.shape
+    b = settings.batch_size or automatic_batch_size(rows, columns, sphere.R_of_sample(points, seed=settings.seed))
+    seconds = _calibrated(settings, columns, b, calibrated)
     return (yield from stepwise(memorizing_plan(points, labels, settings, seconds_a_step=seconds), points))
 
 
@@ -248,7 +248,6 @@ def _learn(
     settings: Settings,
     *,
     d: int | None,
-    m: int | None,
     norm: float | None,
     R: float | None,
     calibrated: bool,
@@ -258,17 +257,18 @@ def _learn(
         assert norm is not None
         R = 1.0 if R is None else float(R)
         b = settings.batch_size or automatic_batch_size(2**31, d, R)
-        size = {"m": m or 0, "d": d, "seconds_a_step": _calibrated(settings, d, b, calibrated)}
+        size = {"m": 0, "d": d, "seconds_a_step": _calibrated(settings, d, b, calibrated)}
         fit, certified = Fit(float(norm), None, math.inf), Learning(PlanRow("certified", NEEDS_DATA))
         return _learning_table(settings, fit, certified, d=d, R=R, batch_size=b, size=size)
     points, labels = check_points(X, y)
-    (m, d), R = points.shape, sphere.R_of_sample(points, seed=settings.seed)
-    b = settings.batch_size or automatic_batch_size(m, d, R)
-    size = {"m": m, "d": d, "itemsize": points.itemsize, "seconds_a_step": _calibrated(settings, d, b, calibrated)}
+    (rows, columns), R = points.shape, sphere.R_of_sample(points, seed=settings.seed)
+    b = settings.batch_size or automatic_batch_size(rows, columns, R)
+    seconds = _calibrated(settings, columns, b, calibrated)
+    size = {"m": rows, "d": columns, "itemsize": points.itemsize, "seconds_a_step": seconds}
     with jax.enable_x64(points.dtype == np.float64):
         fit = ridge_fit(points, labels, settings.activation, settings.loss, seed=settings.seed, most=norm)
     certified = yield from stepwise(learning_row(points, labels, settings, fit, R=R, batch_size=b, size=size), points)
-    return _learning_table(settings, fit, certified, d=d, R=R, batch_size=b, size=size)
+    return _learning_table(settings, fit, certified, d=columns, R=R, batch_size=b, size=size)
 
 
 def _calibrated(settings: Settings, d: int, batch_size: int, wanted: bool) -> SecondsAStep | None:

@@ -42,8 +42,10 @@ class Outputs(eqx.Module):
     def network(self, trained: Trained) -> Displacement | Tangent:
         """Return the network that has trained this."""
         if self.inverse_B is None:
-            return Tangent(self.W_half, *trained, self.activation)
-        return Displacement(self.W_half, *trained, self.inverse_B, self.activation)
+            (V,) = trained
+            return Tangent(self.W_half, V, self.activation)
+        PN, s, r = trained
+        return Displacement(self.W_half, PN, s, r, self.inverse_B, self.activation)
 
     @follows_dtype
     def cache(self, X: Float[np.ndarray, "m d"]) -> Float[Array, "m q"]:
