@@ -16,12 +16,13 @@ def tightwidth(monkeypatch, capsys):
 
 
 def test_a_plan_runs_as_it_is(tightwidth, tmp_path):
-    path, figure = tmp_path / "plan.json", tmp_path / "plan.png"
+    path, figure = tmp_path / "plan[red].json", tmp_path / "plan.png"  # no markup
     options = ("--points", "96", "--dim", "8", "--loss", "perceptron", "--epsilon", "0.1", "--seed", "4")
     done = tightwidth("plan", *options, "-o", str(path), "--plot", str(figure))
     for name in ("theorem", "certified", "rank", "Cover", "critical batch size", "dominates", "theorem at"):
         assert name in done.out
     assert "certified by about" in done.err
+    assert f"wrote {path}" in done.out
     assert figure.read_bytes().startswith(b"\x89PNG")
     record = PlanRecord.model_validate_json(path.read_text())
     done = tightwidth("memorize", "--plan", str(path), "--json")
@@ -57,6 +58,7 @@ def test_to_learn_from_data(tightwidth):
         (("--goal", "learn"), "--norm is missing: to learn without DATA, give --dim and --norm"),
         (("--goal", "learn", "--norm", "3", "--points", "9"), "--points has no use in learning from numbers"),
         (("--loss", "squared"), "is not Lipschitz"),
+        (("--dtype", "banana"), "--dtype banana needs DATA to apply to"),
         (("--target", "a"), "--target a needs DATA"),
         (("--plot", "x.txt"), "give a .png, .pdf or .svg file"),
     ],
@@ -74,6 +76,10 @@ def test_a_plan_of_other_data_is_not_run_on_random_points(tightwidth, tmp_path):
     done = tightwidth("memorize", "--plan", str(path))
     assert done.code == 2
     assert "is for wine; give that DATA" in done.err
+    path.write_text(json.dumps({"data": "random points", "n_pairs": 3, "n_steps": 5, "n_samples": "100"}))
+    done = tightwidth("memorize", "--plan", str(path))
+    assert done.code == 2
+    assert "has '100' for --points; a whole number is needed there" in done.err
     path.write_text(json.dumps({"data": "numbers", "goal": "learn", "n_pairs": 3, "n_steps": 5}))
     done = tightwidth("memorize", "--plan", str(path))
     assert done.code == 2

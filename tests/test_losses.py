@@ -100,6 +100,12 @@ def changed(name, **changes):
         (changed("hinge", derivative=lambda h, y: jnp.where(y * h < 1, -y / 2, 0 * h)), "is no subgradient"),
         (changed("hinge", value=lambda h, y: jnp.minimum(jnp.maximum(1 - y * h, 0), 2)), "is no subgradient"),
         (
+            Loss(
+                "mine", lambda h, y: jnp.maximum(1 - y * h, 0) - 0.9, lambda h, y: jnp.where(y * h < 1, -y, 0 * h), L=1
+            ),
+            "is negative",
+        ),
+        (
             Loss("mine", lambda h, y: -jnp.cos(y * h), lambda h, y: y * jnp.sin(y * h), L=1),
             "not convex",
         ),

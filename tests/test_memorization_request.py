@@ -69,6 +69,10 @@ def test_settings_of_a_wrong_type(given, said):
         ({"batch_size": -1}, "batch_size=-1 must be a whole number from 1"),
         ({"n_steps": 2**31}, "n_steps=2147483648 must be a whole number from 1 to 2147483646"),
         ({"learning_rate": 0.0}, r"learning_rate=0\.0 must be a positive number"),
+        (
+            {"learning_rate": 1e-250},
+            r"learning_rate=1e-250 is so small that its steps vanish in float64; give at least",
+        ),
         ({"epsilon": 1.0}, r"epsilon=1\.0 must be strictly between 0 and 1"),
         ({"target_fraction": 1.5}, r"target_fraction=1\.5 must be in \(0, 1\]"),
         ({"seed": -1}, "seed=-1 must be a whole number from 0 to 4294967295"),

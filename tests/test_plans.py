@@ -88,6 +88,33 @@ class TestMemorizing:
         assert widths == sorted(widths)
         assert memorizing.row("certified").n_pairs in widths
 
+    def test_the_logistic_row_reaches_epsilon_with_its_own_comparator(self):
+        """The share lost of the best multiple c of the interpolant, at the T and eta of the row, is what is left."""
+        table: Any = tw.plan(n_samples=M, n_features=D, loss="logistic", epsilon=0.2, n_pairs=24, calibrated=False)
+        X, y = random_points(M, D, seed=0)
+        row, R = table.row("theorem"), table.R
+        N = 2 * np.linalg.solve(oracle.relu_kernel(X), y) @ y
+        G_squared = 1 / row.batch_size + (1 - 1 / row.batch_size) * R**2 / D
+        cs, eta, T = np.linspace(0.01, 20, 4000), row.learning_rate, row.n_steps
+        shares = (np.log1p(np.exp(-cs)) + cs**2 * N / (2 * eta * T) + eta * G_squared / 2) / math.log(2)
+        assert shares.min() == pytest.approx(0.18, rel=1e-3)
+        assert sum(row.terms.values()) == pytest.approx(0.2, rel=1e-3)
+
+    @pytest.mark.parametrize("seed", [4, pytest.param(0, marks=pytest.mark.slow)])
+    def test_a_run_of_a_loss_without_margins_keeps_the_certificate(self, seed):
+        X, y = random_points(120, 8, seed=seed)
+        table: Any = tw.plan(X, y, loss="absolute", seed=seed, calibrated=False)
+        ran: Any = tw.memorize(X, y, loss="absolute", seed=seed, plan=table, target_fraction=0.5)
+        assert ran.certified_fraction >= 0.95
+        assert ran.certified_reason is None
+
+    def test_a_plan_for_another_run_is_refused(self, memorizing):
+        X, y = random_points(M, D, seed=3)
+        right: Any = {"loss": "perceptron", "epsilon": 0.1, "seed": 3}
+        for name, value in (("loss", "hinge"), ("epsilon", 0.05), ("seed", 0), ("activation", "tanh")):
+            with pytest.raises(InputError, match=f"the plan is for {name}=.*; give {name}="):
+                tw.memorize(X, y, plan=memorizing, **{**right, name: value})
+
     @pytest.mark.slow
     def test_a_width_may_be_given(self):
         table: Any = tw.plan(n_samples=M, n_features=D, n_pairs=40, calibrated=False)
@@ -126,6 +153,12 @@ class TestMemorizing:
 
 
 class TestLearning:
+    def test_more_than_can_be_counted_empties_the_row_and_not_the_plan(self):
+        table: Any = tw.plan(goal="learn", n_features=5, norm=1e12, calibrated=False)
+        assert table.row("theorem").n_steps is None
+        assert "epsilon=0.045 at norm 1e+12 asks for more than 1e+18 pairs" in table.row("theorem").rests_on
+        assert table.chosen is None
+
     def test_from_numbers_it_is_theorem_5(self):
         table: Any = tw.plan(
             goal="learn",
@@ -256,7 +289,9 @@ def test_a_plan_beyond_the_memory_is_shown_and_marked(monkeypatch):
             "loss='perceptron' is 0 at the prediction 0 already",
         ),
         ({"goal": "learn", "n_features": 5, "norm": 1.0, "n_samples": 9}, InputError, "n_samples=9 has no use in"),
-        ({"goal": "learn", "n_features": 5, "norm": 1e12}, HypothesisError, "epsilon=0.045 at norm 1e"),
+        ({"goal": "learn", "n_features": 5, "norm": 1e200}, HypothesisError, r"norm=1e\+200 is beyond 1e\+100"),
+        ({"goal": "learn", "n_features": 5, "norm": 1.0, "R": 0.0}, HypothesisError, r"R=0 must lie in \[1, sqrt"),
+        ({"n_features": 5, "n_samples": 10**5, "n_pairs": 7}, InputError, "n_pairs=7 is certified for up to 65,536"),
         ({"X": np.eye(3)}, InputError, "X is given without y; give both, or numbers"),
         ({"X": np.eye(3), "y": np.array([1, 2, 3.0])}, tw.DataError, "memorizing needs labels"),
         ({"X": np.eye(3), "y": np.array([1, -1, 1.0]), "R": 1.0}, InputError, "R=1.0 is measured from the data here"),

@@ -20,10 +20,10 @@ def sample(dtype: Any = np.float64):
     return oracle.sphere(rng, M, D).astype(dtype), rng.choice([-1.0, 1.0], (M, K)).astype(dtype)
 
 
-def run_of(loss="logistic", batch_size=2, eta=0.7, decays=False, dtype=np.float64):
+def run_of(loss="logistic", batch_size=2, eta=0.7, adapts=False, dtype: Any = np.float64):
     with jax.enable_x64(dtype == np.float64):
         return shared_outputs.SharedRun(
-            losses.get(loss), batch_size, decays, jnp.asarray(eta, dtype), jax.random.key(3)
+            losses.get(loss), batch_size, adapts, jnp.full(K, eta, dtype), jax.random.key(3)
         )
 
 
@@ -42,7 +42,7 @@ def test_each_output_is_a_run_of_its_own(B):
     h = shared_outputs.predict_outputs(state.networks, X)
     for k in range(K):
         net = network.init(jax.random.key(1), d=D, q=Q, B=B, activation=activations.get("relu"), dtype=np.float64)
-        alone = algorithm1.Algorithm1(run.loss, 2, run.learning_rate, run.key)
+        alone = algorithm1.Algorithm1(run.loss, 2, run.learning_rate[0], run.key)
         with jax.enable_x64(True):
             source = sampling.FiniteSample(jnp.asarray(X), jnp.asarray(Y[:, k]))
         ended = alone.advance(alone.init(net), source, 300)
@@ -64,19 +64,32 @@ def test_the_average_is_that_of_the_iterates():
     assert not np.allclose(state.averages[0], np.mean([*seen[1:], state.networks.trained[0]], axis=0), atol=1e-4)
 
 
-@pytest.mark.parametrize("decays", [False, True])
-def test_whole_batches_are_gradient_descent_on_the_weighted_loss(decays):
+@pytest.mark.parametrize("adapts", [False, True])
+def test_whole_batches_are_gradient_descent_on_the_weighted_loss(adapts):
     X, Y = sample()
     weights = np.arange(1.0, M + 1)
-    run, nets = run_of(eta=0.5, decays=decays), start(math.inf)
+    run, nets = run_of(eta=0.5, adapts=adapts), start(math.inf)
     state = run.advance(run.init(nets), weighted_sampling.whole(X, Y, weights, None), 25)
     Psi = oracle.features(X, nets.W_half, "relu")
     for k in range(K):
-        v = np.zeros(Q * D)
-        for t in range(1, 26):
-            slopes = oracle.SLOPE["logistic"](Psi @ v, Y[:, k])
-            v = v - 0.5 / (math.sqrt(t) if decays else 1) * (weights / weights.sum() * slopes) @ Psi
+        v, squares = np.zeros(Q * D), 0.0
+        for _ in range(25):
+            g = (weights / weights.sum() * oracle.SLOPE["logistic"](Psi @ v, Y[:, k])) @ Psi
+            squares += g @ g
+            v = v - 0.5 / (math.sqrt(squares) if adapts else 1) * g
         np.testing.assert_allclose(shared_outputs.predict_outputs(state.networks, X)[:, k], Psi @ v, atol=1e-12)
+
+
+def test_at_a_finite_B_the_rate_adapts_alike():
+    """For B = 1e6 the steps are those of the limit, and so are the squares of the gradients."""
+    X, Y = sample()
+    ends = []
+    for B in (math.inf, 1e6):
+        run, nets = run_of(adapts=True), start(B)
+        state = run.advance(run.init(nets), weighted_sampling.whole(X, Y, None, None), 30)
+        ends.append((np.asarray(state.squares.total), shared_outputs.predict_outputs(state.networks, X)))
+    for limit, finite in zip(*ends, strict=True):
+        np.testing.assert_allclose(finite, limit, rtol=1e-4, atol=1e-5)
 
 
 def test_rows_are_drawn_by_their_weights():
@@ -99,7 +112,7 @@ def test_batches_in_order_are_filled_up_with_nothing():
     run, nets = run_of(batch_size=5, eta=0.5), start(math.inf)
     with jax.enable_x64(True):
         state = run.init(nets)
-        state = shared_outputs.SharedState(nets, nets.trained, jnp.int32(7), *[state.online_loss] * 3)
+        state = shared_outputs.SharedState(nets, nets.trained, jnp.int32(7), *[state.online_loss] * 4)
     state = run.advance(state, source, 3)
     Psi, v = oracle.features(X, nets.W_half, "relu"), np.zeros(Q * D)
     for rows in (range(5), range(5, 10), range(10, 12)):

@@ -186,6 +186,19 @@ class TestOnASample:
         G_squared = 1 / 3 + 2 / 3 * 1.5**2 / self.d
         assert found.n_steps == pytest.approx(2 * found.label_norm_squared * G_squared / share, abs=1, rel=1e-6)
 
+    def test_orthogonal_points_are_no_trouble_and_noise_is_no_eigenvalue(self):
+        y = np.array([1.0, -1.0] * 6)
+        found = self.computed(np.eye(12), y)  # K = I/2
+        assert isinstance(found, worst_case.WorstCase)
+        assert found.lambda_min == pytest.approx(0.5, rel=1e-9)
+        assert found.lambda_min <= 0.5
+        near = np.linspace(0, 1e-9, 12)  # distances of 1e-10, and a smooth kernel: 60 digits would be needed
+        X = np.stack([np.cos(near), np.sin(near)], axis=1)
+        assert self.computed(X, y, activation="erf") in (
+            "the expected kernel is singular on this sample",
+            "the expected kernel is too ill-conditioned on this sample",
+        )
+
     def test_every_activation_has_an_expected_kernel(self):
         X, y = self.sample()
         found = self.computed(X, y, activation="erf")

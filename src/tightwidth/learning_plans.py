@@ -11,7 +11,7 @@ from tightwidth.activations import Activation
 from tightwidth.certified_rows import Learning
 from tightwidth.errors import HypothesisError
 from tightwidth.losses import Loss, loss_at_0
-from tightwidth.plan_table import Change, PlanTable, row_of
+from tightwidth.plan_table import Change, PlanRow, PlanTable, row_of
 from tightwidth.reference_fit import Fit
 from tightwidth.theorem_inputs import network_hypotheses
 from tightwidth.theorems import lower_bounds
@@ -41,29 +41,23 @@ def learning_plan(
     """
     given = network_hypotheses(activation, norm=fit.norm, d=d, R=R, L=loss.L, best_loss=loss_at_0(loss))
     given = replace(given, best_loss=min(given.best_loss, fit.loss))
-    sized = thm5.sizing(given, epsilon=epsilon, batch_size=batch_size)
-    theorem = row_of(
+    theorem = _sized_row(
         "theorem",
         f"Theorem 5: within {epsilon:g} of the best function of norm {fit.norm:.4g}, in expectation",
-        q=sized.q,
-        n_steps=sized.n_steps,
-        batch_size=batch_size,
-        learning_rate=sized.learning_rate,
-        output_scale=sized.B,
-        terms=sized.bound.terms,
-        **size,
+        given,
+        epsilon,
+        batch_size,
+        True,
+        size,
     )
-    tangent_form = thm5.sizing(given, epsilon=epsilon, batch_size=batch_size, finite_B=False)
-    limit = row_of(
+    limit = _sized_row(
         "limit",
         "Theorem 10: the same at B = infinity, SGD on the embedding, which needs no share for a finite B",
-        q=tangent_form.q,
-        n_steps=tangent_form.n_steps,
-        batch_size=batch_size,
-        learning_rate=tangent_form.learning_rate,
-        output_scale=math.inf,
-        terms=tangent_form.bound.terms,
-        **size,
+        given,
+        epsilon,
+        batch_size,
+        False,
+        size,
     )
     fewest = lower_bounds.parameters_to_learn(fit.norm)
     landmark = row_of(
@@ -94,12 +88,41 @@ def learning_plan(
     )
 
 
+def _sized_row(
+    name: str,
+    rests_on: str,
+    given: thm5.Hypotheses,
+    epsilon: float,
+    batch_size: int,
+    finite_B: bool,
+    size: Mapping[str, Any],
+) -> PlanRow:
+    """Return the row of a theorem, empty with the reason if more is asked for than can be counted."""
+    try:
+        sized = thm5.sizing(given, epsilon=epsilon, batch_size=batch_size, finite_B=finite_B)
+    except HypothesisError as error:
+        return PlanRow(name, f"nothing: {error}")
+    return row_of(
+        name,
+        rests_on,
+        q=sized.q,
+        n_steps=sized.n_steps,
+        batch_size=batch_size,
+        learning_rate=sized.learning_rate,
+        output_scale=sized.B,
+        terms=sized.bound.terms,
+        **size,
+    )
+
+
 def _frontier(given: thm5.Hypotheses, epsilon: float, batch_size: int) -> tuple[tuple[int, int], ...]:
     """Return (q, T) for shares of epsilon from a twentieth to all but that, at B = infinity; the least T for a q."""
-    sized = [
-        thm10.sizing(given, epsilon=epsilon, batch_size=batch_size, share=float(share))
-        for share in np.linspace(0.05, 0.95, 37)
-    ]
+    sized = []
+    for share in np.linspace(0.05, 0.95, 37).tolist():
+        try:
+            sized.append(thm10.sizing(given, epsilon=epsilon, batch_size=batch_size, share=share))
+        except HypothesisError:
+            continue
     least: dict[int, int] = {}
     for size in sized:
         least[size.q] = min(size.n_steps, least.get(size.q, size.n_steps))

@@ -27,7 +27,7 @@ class Loss:
     Parameters
     ----------
     name
-        What messages, files and figures call it.
+        What messages, files and figures call it; its values are never negative.
     value, derivative
         Elementwise functions of predictions h and labels y (JAX arrays of one shape).  ``derivative`` is a
         subgradient in h; for labels +-1 take it as ``-y`` where ``y h = 0`` is to count as a mistake.
@@ -86,7 +86,7 @@ def check_lipschitz(loss: Loss) -> None:
 
 
 def check_loss(loss: Loss) -> None:
-    """Raise if a loss is not convex, not L-Lipschitz, or its derivative is wrong, on a grid of predictions.
+    """Raise if a loss is negative, not convex, not L-Lipschitz, or its derivative is wrong, on a grid of predictions.
 
     Raises
     ------
@@ -112,6 +112,7 @@ def check_loss(loss: Loss) -> None:
                     "has a derivative that is no subgradient, or is not convex,",
                 ),
                 (np.diff(slope, append=slope[-1]) < -1e-6, "is not convex"),
+                (value(h) < -1e-9, "is negative"),
             )
             for failed, what in checks:
                 if failed.any():

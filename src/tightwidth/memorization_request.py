@@ -22,6 +22,7 @@ from tightwidth.width_search import first_width
 
 LARGEST_INT = 2**31 - 2  # steps and indices are 32-bit
 LARGEST_SEED = 2**32 - 1
+LEAST_RATE = {np.dtype(np.float32): 1e-20, np.dtype(np.float64): 1e-200}  # a step is eta/(q b) times gates and inputs
 LARGEST_B = {np.dtype(np.float32): 1e37, np.dtype(np.float64): 1e300}  # 1/B must be a normal number
 
 Auto = Literal["auto"]
@@ -138,6 +139,8 @@ def check_settings(
     if ell is not losses.REGISTRY.get(ell.name):
         check_loss(ell)
     planned = _planned(plan)
+    if isinstance(plan, PlanTable):
+        _check_same(plan, activation=sigma.name, loss=ell.name, epsilon=epsilon, seed=seed)
     given = {"n_pairs": n_pairs, "n_steps": n_steps, "batch_size": batch_size, "learning_rate": learning_rate}
     chosen = {name: planned.get(name) if value == "auto" else value for name, value in given.items()}
     for name in ("n_pairs", "n_steps", "batch_size"):
@@ -175,6 +178,23 @@ def check_settings(
         seed=_whole("seed", seed, 0, LARGEST_SEED, "it names the random numbers of the run"),
         **chosen,
     )
+
+
+def _check_same(plan: PlanTable, **given: Any) -> None:
+    """Raise if a plan was made for another activation, loss, epsilon or seed than those of the run.
+
+    Raises
+    ------
+    InputError
+        With the argument to give.
+    """
+    if plan.goal == "learn":
+        given.pop("epsilon")  # of another meaning
+    for name, value in given.items():
+        planned = getattr(plan, name)
+        if planned != value:
+            message = f"the plan is for {name}={planned!r}, and {name}={value!r} is to be run; give {name}={planned!r}"
+            raise InputError(message)
 
 
 def _planned(plan: Plan | PlanTable | Mapping[str, Any] | None) -> dict[str, Any]:
@@ -246,9 +266,15 @@ def check_size(settings: Settings, *, m: int, d: int, dtype: np.dtype) -> None:
             f"learning_rate={settings.learning_rate:g} is beyond {dtype}; give a smaller one, or leave it at 'auto'"
         )
         raise InputError(message)
+    if settings.learning_rate is not None and settings.learning_rate < LEAST_RATE[dtype]:
+        message = (
+            f"learning_rate={settings.learning_rate:g} is so small that its steps vanish in {dtype}; give at least "
+            f"{LEAST_RATE[dtype]:g}, or leave it at 'auto'"
+        )
+        raise InputError(message)
     q = settings.n_pairs or first_width(m, d)
     check_fits(
         bytes_needed(m, d, q, dtype.itemsize) + batch_bytes(settings.batch_size or 0, d, q, dtype.itemsize),
         f"memorizing {m} points in {d} dimensions with {q} pairs in {dtype}",
-        "take fewer points, fewer pairs or float32",
+        "take fewer points, fewer pairs, a smaller batch or float32",
     )

@@ -205,7 +205,7 @@ def certified_by(settings: Settings, plan: Plan, run: Run, stopped: Stopped) -> 
         penalty=penalty,
     )
     reason = plan.not_certified
-    if reason is None and fraction < 1 - settings.epsilon:
+    if reason is None and fraction < 1 - settings.epsilon * (1 + (1.01 * NEGLIGIBLE if penalty > 0 else 0)):
         reason = (
             f"at output_scale={B:g} the network may differ too much from its linear limit; from {enough:.2g} on the "
             f"certificate holds"

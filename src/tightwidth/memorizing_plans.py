@@ -129,16 +129,20 @@ def _theorem_row(found: WorstCase, settings: Settings, b: int, R: float, size: d
     kind, G_squared = kind_of(settings.loss), thm7.gradient_bound(given, batch_size=b)
     norm = math.sqrt(2 * found.label_norm_squared)
 
-    def steps(epsilon: float) -> tuple[int, float]:
+    def steps(epsilon: float) -> tuple[int, float, float, float]:
+        """Return T, eta, and the norm and loss of the comparator that prove epsilon."""
         T = thm7.sufficient_steps(given, epsilon=epsilon, batch_size=b, loss=kind or "hinge")
-        return T, 1 / G_squared if kind == "perceptron" else norm / math.sqrt(G_squared * T)
+        if kind == "perceptron":
+            return T, 1 / G_squared, norm, 0.0
+        s, c = thm7.logistic_comparator(epsilon) if kind == "logistic" else (0.0, 1.0)
+        return T, c * norm / math.sqrt(G_squared * T), c * norm, -math.log1p(-s)
 
-    T, eta = steps((1 - SHARE_OF_B) * settings.epsilon)
+    T, eta, moved, lost = steps((1 - SHARE_OF_B) * settings.epsilon)
     allowed = SHARE_OF_B * settings.epsilon * given.least_loss
-    B = _sufficient_B(settings, norm, R, allowed, q=found.n_pairs, T=T, b=b, eta=eta, d=size["d"])
+    B = _sufficient_B(settings, moved, R, allowed, q=found.n_pairs, T=T, b=b, eta=eta, d=size["d"], loss=lost)
     if B is None:
-        T, eta = steps(settings.epsilon)
-    terms = regret_terms(norm**2, 0.0, eta, T, G_squared, settings)
+        T, eta, moved, lost = steps(settings.epsilon)
+    terms = regret_terms(moved**2, lost, eta, T, G_squared, settings)
     if B is not None:
         terms["linearisation"] = SHARE_OF_B * settings.epsilon
     return row_of(
@@ -161,11 +165,21 @@ def _error(found: WorstCase) -> str:
 
 
 def _sufficient_B(
-    settings: Settings, norm: float, R: float, allowed: float, *, q: int, T: int, b: int, eta: float, d: int
+    settings: Settings,
+    norm: float,
+    R: float,
+    allowed: float,
+    *,
+    q: int,
+    T: int,
+    b: int,
+    eta: float,
+    d: int,
+    loss: float,
 ) -> float | None:
     sigma = settings.activation
     try:
-        given = network_hypotheses(sigma, norm=norm, d=d, R=R, L=settings.loss.L, best_loss=0.0)
+        given = network_hypotheses(sigma, norm=norm, d=d, R=R, L=settings.loss.L, best_loss=loss)
         return thm5.sufficient_B(
             given,
             q=q,

@@ -102,7 +102,8 @@ def _with_steps(choice: Choice, settings: Settings, *, m: int, d: int, R: float,
         eta = settings.learning_rate
     elif not math.isfinite(settings.loss.L):
         # a step of the squared loss must not overshoot: at most 1 over the largest curvature of a minibatch
-        eta = 1 / replace(certificate, loss=_unit_lipschitz(settings.loss)).G_squared
+        curvature = replace(certificate, loss=_unit_lipschitz(settings.loss)).G_squared
+        eta = 1 / curvature if curvature > 0 else 1.0  # no point has a gate open: nothing will move
     elif sizing is not None and sizing.n_steps == T:
         eta = sizing.learning_rate
     else:

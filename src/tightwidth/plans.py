@@ -4,6 +4,7 @@
 """
 
 import math
+import numbers
 from collections.abc import Generator
 from typing import Any, Literal
 
@@ -12,18 +13,20 @@ import numpy as np
 
 from tightwidth import sampling, sphere
 from tightwidth.activations import Activation
-from tightwidth.calibration import SecondsAStep, calibrate
+from tightwidth.calibration import ROWS, WIDTHS, SecondsAStep, calibrate
 from tightwidth.certified_rows import Learning, learning_row
 from tightwidth.errors import InputError
 from tightwidth.learning_plans import learning_plan
 from tightwidth.losses import Loss, check_lipschitz, loss_at_0
 from tightwidth.memorization_request import check_contradictions, check_points, check_settings, check_size
 from tightwidth.memorizing_plans import LARGEST_DRAWN, POINTS_FOR_MANY, memorizing_plan, plan_for_many_points
+from tightwidth.memory import fits
 from tightwidth.plan_table import Goal, PlanRow, PlanTable
 from tightwidth.planning import automatic_batch_size
 from tightwidth.precision import stepwise
 from tightwidth.reference_fit import Fit, ridge_fit
 from tightwidth.run_settings import Settings
+from tightwidth.theorems.hypotheses import require_R
 from tightwidth.width_search import Trial
 
 GOALS = ("memorize", "learn")
@@ -207,6 +210,11 @@ def _check_fitting(
         if given[name] is None:
             message = f"{name} is missing: to {goal} without data, give {' and '.join(needed)}, or give X and y"
             raise InputError(message)
+    for name in ("norm", "R"):
+        value = given[name]
+        if value is not None and (isinstance(value, bool) or not isinstance(value, numbers.Real)):
+            message = f"{name}={value!r} must be a number"
+            raise InputError(message)
     for name in ("n_features", "n_samples"):
         value = given[name]
         if value is not None and (isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1):
@@ -224,6 +232,12 @@ def _memorize(
         assert m is not None
         assert d is not None
         if m > LARGEST_DRAWN:
+            if settings.n_pairs is not None:
+                message = (
+                    f"n_pairs={settings.n_pairs} is certified for up to {LARGEST_DRAWN:,} random points, and "
+                    f"n_samples={m:,}; give fewer points, or leave n_pairs out"
+                )
+                raise InputError(message)
             check_size(settings, m=POINTS_FOR_MANY, d=d, dtype=np.dtype(np.float32))
             return plan_for_many_points(
                 m,
@@ -232,6 +246,7 @@ def _memorize(
                 batch_size=settings.batch_size,
                 seconds_a_step=lambda b: _calibrated(settings, d, b, calibrated),
             )
+        check_size(settings, m=m, d=d, dtype=np.dtype(np.float32))
         X, y = sampling.random_points(m, d, seed=settings.seed)
     points, labels = check_points(X, y)
     check_size(settings, m=points.shape[0], d=points.shape[1], dtype=points.dtype)
@@ -256,11 +271,13 @@ def _learn(
         assert d is not None
         assert norm is not None
         R = 1.0 if R is None else float(R)
+        require_R(R, d)
         b = settings.batch_size or automatic_batch_size(2**31, d, R)
         size = {"m": 0, "d": d, "seconds_a_step": _calibrated(settings, d, b, calibrated)}
         fit, certified = Fit(float(norm), None, math.inf), Learning(PlanRow("certified", NEEDS_DATA))
         return _learning_table(settings, fit, certified, d=d, R=R, batch_size=b, size=size)
     points, labels = check_points(X, y)
+    check_size(settings, m=points.shape[0], d=points.shape[1], dtype=points.dtype)
     (rows, columns), R = points.shape, sphere.R_of_sample(points, seed=settings.seed)
     b = settings.batch_size or automatic_batch_size(rows, columns, R)
     seconds = _calibrated(settings, columns, b, calibrated)
@@ -272,7 +289,10 @@ def _learn(
 
 
 def _calibrated(settings: Settings, d: int, batch_size: int, wanted: bool) -> SecondsAStep | None:
-    return calibrate(settings.activation, d=d, batch_size=batch_size) if wanted else None
+    needed = 4.0 * d * (ROWS + 8 * max(WIDTHS) + 4 * batch_size) + 16.0 * batch_size * max(WIDTHS)
+    if not (wanted and fits(needed)):
+        return None
+    return calibrate(settings.activation, d=d, batch_size=batch_size)
 
 
 def _learning_table(

@@ -170,7 +170,7 @@ class MemorizeRecord(_Record):
     n_steps: int
     stopped: Literal["no_gradient", "target", "steps"]
     learning_rate: float
-    learning_rate_network: float
+    learning_rate_network: float | None
     seed: int
     dtype: str
     R: float

@@ -57,11 +57,11 @@ def ridge_fit(
     unit = float(np.mean(kernel.diagonal(X[parts[0]])))
 
     def fit(rows: np.ndarray, ridge: float) -> KernelFunction:
-        return kernel_ridge(kernel, X[rows], y[rows], ridge=ridge * unit)
+        return kernel_ridge(kernel, X[rows].astype(np.float64), labels[rows], ridge=ridge * unit)
 
     def loss_of(f: KernelFunction, rows: np.ndarray, limit: float | None) -> float:
         scale = 1.0 if limit is None else min(1.0, limit / max(f.norm(), 1e-300))
-        return mean_loss(loss, scale * np.asarray(f(X[rows]), np.float64), labels[rows])
+        return mean_loss(loss, scale * np.asarray(f(X[rows].astype(np.float64))), labels[rows])
 
     everything = np.arange(m)
     unseen = None

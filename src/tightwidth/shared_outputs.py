@@ -76,12 +76,12 @@ def init_outputs(
 
 
 class Sums(eqx.Module):
-    """Hold K running sums and what their rounding lost (Kahan)."""
+    """Hold running sums, one or K of them, and what their rounding lost (Kahan)."""
 
-    total: Float[Array, " K"]
-    lost: Float[Array, " K"]
+    total: Float[Array, "*K"]
+    lost: Float[Array, "*K"]
 
-    def add(self, terms: Float[Array, " K"]) -> "Sums":
+    def add(self, terms: Float[Array, "*K"]) -> "Sums":
         """Return the sums with one more term each."""
         corrected = terms - self.lost
         total = self.total + corrected
@@ -93,6 +93,7 @@ class SharedState(eqx.Module):
 
     ``online_loss`` and ``online_mistakes``, [K], are sums of means over the minibatch before its update, and
     ``online_variation`` is what an interval for the mean of the latter needs; as in `tightwidth.algorithm1.State`.
+    ``squares`` are the sums of the ``||g_t||^2``.
     """
 
     networks: Outputs
@@ -101,18 +102,21 @@ class SharedState(eqx.Module):
     online_loss: Sums
     online_mistakes: Sums
     online_variation: Sums
+    squares: Sums
 
 
 class SharedRun(eqx.Module):
     """Hold the settings of a run: loss, batch size, the embedding's learning rate, key of the steps.
 
-    With ``decays`` the rate of step t is ``learning_rate/sqrt(t)``, for streams whose length is not known.
+    With ``adapts`` the rate of step t is ``learning_rate / sqrt(||g_1||^2 + .. + ||g_t||^2)`` for each output, g being
+    the gradient in the embedding: M for ``learning_rate`` makes it the best constant rate for the gradients so far, as
+    ``M/(G sqrt(T))`` is for the worst ones, and no T is asked for.
     """
 
     loss: Loss = eqx.field(static=True)
     batch_size: int = eqx.field(static=True)
-    decays: bool = eqx.field(static=True)
-    learning_rate: Float[Array, ""]
+    adapts: bool = eqx.field(static=True)
+    learning_rate: Float[Array, " K"]
     key: PRNGKeyArray
 
     @follows_dtype
@@ -120,7 +124,7 @@ class SharedRun(eqx.Module):
         """Return the state before the first step."""
         zeros = jnp.zeros(networks.K, networks.W_half.dtype)
         nothing = Sums(zeros, zeros)
-        return SharedState(networks, networks.trained, jnp.zeros((), jnp.int32), nothing, nothing, nothing)
+        return SharedState(networks, networks.trained, jnp.zeros((), jnp.int32), nothing, nothing, nothing, nothing)
 
     @follows_dtype
     def advance(self, state: SharedState, source: WeightedSource, n: int) -> SharedState:
@@ -130,19 +134,26 @@ class SharedRun(eqx.Module):
 
 def _step(settings: SharedRun, source: WeightedSource, draw: Array, state: SharedState) -> SharedState:
     X, Y, shares, cached = source.batch(draw)
-    t = state.t + 1
-    eta = settings.learning_rate.astype(X.dtype)
-    if settings.decays:
-        eta = eta / jnp.sqrt(t.astype(X.dtype))
-    total = jnp.sum(shares)
+    total, q, one = jnp.sum(shares), state.networks.W_half.shape[0], jnp.ones((), X.dtype)
 
-    def one(trained: Trained, y: Array) -> tuple[Trained, Array, Array]:
+    def step(trained: Trained, y: Array, rate: Array, squares: Sums) -> tuple[Trained, Sums, Array, Array]:
         h, update = state.networks.network(trained).forward(X, cached)
         mistakes = (~(y * h > 0)).astype(h.dtype)
         means = [jnp.sum(shares * values) / total for values in (settings.loss.value(h, y), mistakes)]
-        return _trained(update(settings.loss.derivative(h, y) * shares, eta)), means[0], means[1]
+        moved = _trained(update(settings.loss.derivative(h, y) * shares, one))
+        steps = jax.tree.map(jnp.subtract, moved, trained)  # of rate 1
+        hidden = steps[0] if state.networks.inverse_B is None else steps[0][0] + steps[0][1]
+        squares = squares.add(q * jnp.sum(hidden * hidden))
+        eta = rate
+        if settings.adapts:
+            eta = rate * jnp.where(squares.total > 0, jax.lax.rsqrt(squares.total), 0)
+        return jax.tree.map(lambda now, by: now + eta * by, trained, steps), squares, means[0], means[1]
 
-    trained, loss, mistakes = jax.vmap(one, in_axes=(0, 1))(state.networks.trained, Y)
+    rates = settings.learning_rate.astype(X.dtype)
+    trained, squares, loss, mistakes = jax.vmap(step, in_axes=(0, 1, 0, 0))(
+        state.networks.trained, Y, rates, state.squares
+    )
+    t = state.t + 1
     weight = 1 / t.astype(X.dtype)
     predicted = (0.5 + state.online_mistakes.total) * weight
     return SharedState(
@@ -152,6 +163,7 @@ def _step(settings: SharedRun, source: WeightedSource, draw: Array, state: Share
         state.online_loss.add(loss),
         state.online_mistakes.add(mistakes),
         state.online_variation.add((mistakes - predicted) ** 2),
+        squares,
     )
 
 

@@ -93,14 +93,16 @@ class Widths:
         self.aim = f"epsilon={settings.epsilon:g}" if aim is None else aim
         self.R, self.batch_size = R, batch_size
         self.wide: Embedding | None = None
+        self.least_columns: int | None = None
 
     def embedding(self, q: int) -> Embedding:
         """Return the embedding of the sample by the first q weights of the seed."""
         d = self.X.shape[1]
-        if self.wide is None or q > self.wide.Q:
-            Q = q if self.wide is None else self.wide.Q
-            while q > Q:
-                Q *= 2
+        self.least_columns = self.least_columns or q
+        Q = self.least_columns
+        while q > Q:  # a function of q and the first width alone: so are the last bits of what is found
+            Q *= 2
+        if self.wide is None or Q != self.wide.Q:
             W_half = draw_W_half(weights_key(self.settings.seed), Q, d, self.X.dtype)
             self.wide = embed(self.X, W_half, self.settings.activation)
         return self.wide.narrowed(q)
@@ -160,7 +162,10 @@ def climb(widths: Widths, q: int) -> Generator[Trial, None, Alpha]:
     """
     (m, d), loss = widths.X.shape, widths.settings.loss
     sigma = widths.settings.activation
-    if m > MOST_POINTS_CLIMBED or not (math.isfinite(loss.L) and is_margin_loss(loss)):
+    if m > MOST_POINTS_CLIMBED or not math.isfinite(loss.L):
+        return None
+    if not is_margin_loss(loss):  # no vector is handed on, but the columns that are kept are those of the search
+        widths.embedding(q if _is_linear(sigma) else first_width(m, d))
         return None
     trial = widths.certify(q if _is_linear(sigma) else first_width(m, d), None)
     yield trial

@@ -23,6 +23,7 @@ from tightwidth.spectrum import largest_eigenvalue_bound
 from tightwidth.theorems import thm7_memorization as thm7
 
 LARGEST_SAMPLE = 8192  # the kernel matrix takes 8 m^2 bytes and its factorization m^3/3 operations
+EXACT_POINTS = 1024  # up to here lambda_min(K) comes from LAPACK
 INVERSE_STEPS = 25
 
 
@@ -89,8 +90,10 @@ def worst_case(
 def _measured(
     X: Float[np.ndarray, "m d"], y: Float[np.ndarray, " m"], activation: Activation, seed: int
 ) -> Measured | str:
-    """Measure both numbers; ``lambda_min(K)`` through the largest eigenvalue of the inverse."""
+    """Measure both numbers; lambda_min by LAPACK, of many points through the largest eigenvalue of the inverse."""
     K = gram(tangent(activation, part="hidden"), X.astype(np.float64))
+    noise = len(K) * np.finfo(np.float64).eps * float(np.abs(K).sum(axis=1).max())  # of an eigenvalue, by rounding
+    exact = float(np.linalg.eigvalsh(K)[0]) - noise if len(K) <= EXACT_POINTS else None
     try:
         factor = cho_factor(K, lower=True, overwrite_a=True, check_finite=False)
     except LinAlgError:
@@ -100,10 +103,13 @@ def _measured(
         return cho_solve(factor, v, check_finite=False)
 
     label_norm_squared = float(y.astype(np.float64) @ solve(y.astype(np.float64)))
-    inverse_top = largest_eigenvalue_bound(solve, len(X), seed=seed, n_steps=INVERSE_STEPS)
-    if not (0 < inverse_top < np.inf and label_norm_squared > 0):
+    least = exact
+    if least is None:
+        inverse_top = largest_eigenvalue_bound(solve, len(X), seed=seed, n_steps=INVERSE_STEPS)
+        least = 1 / inverse_top if inverse_top > 0 else 0.0
+    if not (least > noise and label_norm_squared > 0):
         return "the expected kernel is too ill-conditioned on this sample"
-    return Measured(1 / inverse_top, label_norm_squared)
+    return Measured(least, label_norm_squared)
 
 
 def _extrapolated(

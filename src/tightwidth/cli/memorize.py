@@ -145,7 +145,7 @@ def _read_plan(path: Path | None, data: str | None) -> tuple[dict[str, Any], dic
     except OSError as error:
         message = f"--plan {path} cannot be read ({error.strerror}); give a JSON file, such as tightwidth plan --output"
         raise DataError(message) from None
-    except ValueError:
+    except (ValueError, RecursionError):
         message = f"--plan {path} is not JSON; give the object that tightwidth plan or memorize wrote"
         raise DataError(message) from None
     if isinstance(plan, dict) and plan.get("n_steps_planned") is not None:
@@ -172,4 +172,8 @@ def _read_plan(path: Path | None, data: str | None) -> tuple[dict[str, Any], dic
         message = f"--plan {path} is for {plan['data']}; give that DATA, and the options it was loaded with"
         raise InputError(message)
     of_plan = {"points": plan.get("n_samples"), "dim": plan.get("n_features")}
+    for name, value in of_plan.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            message = f"--plan {path} has {value!r} for --{name}; a whole number is needed there"
+            raise DataError(message)
     return settings, {name: value for name, value in of_plan.items() if value is not None}

@@ -84,9 +84,9 @@ def _what_is_finished(seen: list[Event]) -> str:
 
 def print_report(record: MemorizeRecord) -> None:
     """Print the three rows theorem, certified and observed, the landmarks, and what was counted and guaranteed."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     if not console.is_terminal:
-        console = Console(highlight=False, width=LINE_WIDTH)
+        console = Console(highlight=False, markup=False, width=LINE_WIDTH)
     table = Table(title=None, show_edge=False, pad_edge=False, header_style="bold")
     table.add_column("")
     for name in ("pairs", "parameters", "per point", "steps"):

@@ -56,6 +56,11 @@ def _numbers(source: dict[str, Any], settings: dict[str, Any]) -> tuple[str, dic
         if source[option] is not None:
             message = f"--{option} {source[option]} needs DATA to apply to; give a file, or leave it out"
             raise InputError(message)
+    for option, default in (("dtype", "float32"), ("on_sphere", "project"), ("standardize", None)):
+        if source[option] != default:
+            name = option.replace("_", "-")
+            message = f"--{name} {source[option]} needs DATA to apply to; give a file, or leave it out"
+            raise InputError(message)
     d = DEFAULT_DIM if source["dim"] is None else source["dim"]
     if settings["goal"] == "learn":
         for option, given in (("points", source["points"]), ("random-labels", source["random_labels"] or None)):
@@ -98,9 +103,9 @@ def _row_record(row: PlanRow) -> PlanRowRecord:
 
 def print_report(record: PlanRecord) -> None:
     """Print the rows side by side, what each rests on, the terms of the bound, and what would change it."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     if not console.is_terminal:
-        console = Console(highlight=False, width=LINE_WIDTH)
+        console = Console(highlight=False, markup=False, width=LINE_WIDTH)
     left_out = () if console.width >= LEAST_WIDTH else ("rate", "operations", "memory")
     table = Table(show_edge=False, pad_edge=False, header_style="bold")
     table.add_column("", no_wrap=True)

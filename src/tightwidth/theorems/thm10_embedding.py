@@ -16,12 +16,14 @@ from dataclasses import dataclass
 from tightwidth.theorems.excess_loss import ExcessLoss, Sizing
 from tightwidth.theorems.hypotheses import (
     least_count,
+    require,
     require_count,
     require_positive,
     require_R,
     require_share,
 )
 
+LARGEST_NORM = 1e100
 LEAST_WORK = 0.5  # of the excess loss, for the width: q T is least where width and steps share it alike
 
 
@@ -60,6 +62,9 @@ class Hypotheses:
     def __post_init__(self) -> None:
         """Check the ranges."""
         require_positive("norm", self.norm, "the functions competed with have it")
+        require(
+            self.norm <= LARGEST_NORM, f"norm={self.norm:g} is beyond {LARGEST_NORM:g}, for which nothing is computed"
+        )
         require_count("d", self.d)
         require_R(self.R, self.d)
         require_positive("C", self.C, "a decent activation that is not constant")

@@ -15,6 +15,8 @@ from tightwidth.theorems import thm5_networks as thm5
 from tightwidth.theorems.excess_loss import ExcessLoss, Sizing
 from tightwidth.theorems.hypotheses import require, require_count, require_not_negative, require_positive, require_R
 
+LARGE_DEGREE = 10_000  # from where on the logarithms of factorials lose more digits than Stirling's series
+
 
 def relu_coefficient(n: int) -> float:
     """Return a_n of relu's ``tk^h(rho) = rho/4 + rho arcsin(rho)/(2 pi)``: 1/4, 1/(2 pi), 0, 1/(12 pi), 0, 3/(80 pi).
@@ -30,6 +32,9 @@ def relu_coefficient(n: int) -> float:
     if n == 0 or n % 2:
         return 0.0
     k = (n - 2) // 2
+    if k > LARGE_DEGREE:  # Stirling: binom(2k, k)/4^k
+        binomial = (1 - 1 / (8 * k) + 1 / (128 * k * k)) / math.sqrt(math.pi * k)
+        return binomial / (2 * k + 1) / (2 * math.pi)
     return math.exp(math.lgamma(2 * k + 1) - 2 * math.lgamma(k + 1) - k * math.log(4)) / (2 * k + 1) / (2 * math.pi)
 
 

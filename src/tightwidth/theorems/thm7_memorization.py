@@ -83,7 +83,9 @@ def sufficient_pairs(given: Hypotheses, *, delta: float = 0.01) -> int:
     """
     require_share("delta", delta)
     per_eigenvalue = given.C**2 * given.R**2 * given.m / given.d / given.lambda_min
-    return math.ceil(CHERNOFF * per_eigenvalue * math.log(given.m / delta))
+    q = CHERNOFF * per_eigenvalue * math.log(given.m / delta)
+    require(q < MOST_STEPS, f"lambda_min={given.lambda_min:g} asks for more than {MOST_STEPS:g} pairs: it is too small")
+    return math.ceil(q)
 
 
 def failure_probability(given: Hypotheses, *, q: int) -> float:
@@ -129,12 +131,23 @@ def sufficient_steps(given: Hypotheses, *, epsilon: float, batch_size: int, loss
     if loss == "perceptron":
         T = N / epsilon
     elif loss == "hinge":
-        T = N / (given.least_loss * epsilon) ** 2
+        share = given.least_loss * epsilon
+        T = N / share / share
     else:
-        s: Any = brentq(lambda s: _entropy(s) - epsilon, 1e-300, 0.5, xtol=1e-300, rtol=np.float64(1e-14))
-        T = N / s**2
+        s, _ = logistic_comparator(epsilon)
+        T = N / s / s
     require(T < MOST_STEPS, f"epsilon={epsilon:g} asks for more than {MOST_STEPS:g} steps; raise it")
     return math.ceil(T)
+
+
+def logistic_comparator(epsilon: float) -> tuple[float, float]:
+    """Return s with an entropy of epsilon bits, and ``c = ln(1/s - 1)``, the multiple of the interpolant to take.
+
+    Its mean logistic loss is ``-ln(1 - s)``, and at the best rate distance and noise add up to ``c s``.
+    """
+    require_share("epsilon", epsilon)
+    s: Any = brentq(lambda s: _entropy(s) - epsilon, 1e-300, 0.5, xtol=1e-300, rtol=np.float64(1e-14))
+    return float(s), math.log(1 / s - 1)
 
 
 def error(given: Hypotheses, *, n_steps: int, batch_size: int, loss: MemorizingLoss = "hinge") -> float:
