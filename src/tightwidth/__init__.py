@@ -36,7 +36,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time names are import
     )
     from tightwidth.activations import Activation
     from tightwidth.errors import DataError, HypothesisError, InputError
-    from tightwidth.estimators import NTKClassifier, NTKKernel, NTKRegressor
+    from tightwidth.estimators import DepthTwoClassifier, DepthTwoRegressor, NTKClassifier, NTKKernel, NTKRegressor
     from tightwidth.losses import Loss
     from tightwidth.memorization import memorize
     from tightwidth.memorization_result import MemorizeResult
@@ -78,6 +78,8 @@ _MODULES = (
 _NAMES = {
     "Activation": "activations",
     "DataError": "errors",
+    "DepthTwoClassifier": "estimators",
+    "DepthTwoRegressor": "estimators",
     "HypothesisError": "errors",
     "InputError": "errors",
     "Loss": "losses",
@@ -94,6 +96,8 @@ _NAMES = {
 __all__ = [
     "Activation",
     "DataError",
+    "DepthTwoClassifier",
+    "DepthTwoRegressor",
     "HypothesisError",
     "InputError",
     "Loss",

@@ -117,7 +117,7 @@ def _sized_row(
 
 def _frontier(given: thm5.Hypotheses, epsilon: float, batch_size: int) -> tuple[tuple[int, int], ...]:
     """Return (q, T) for shares of epsilon from a twentieth to all but that, at B = infinity; the least T for a q."""
-    sized = []
+    sized: list[Any] = []
     for share in np.linspace(0.05, 0.95, 37).tolist():
         try:
             sized.append(thm10.sizing(given, epsilon=epsilon, batch_size=batch_size, share=share))

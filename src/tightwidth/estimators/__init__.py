@@ -5,7 +5,9 @@ a `DataWarning` where it spoils the fit.
 """
 
 from tightwidth.estimators.data_remarks import DataWarning
+from tightwidth.estimators.depth_two_classifier import DepthTwoClassifier
+from tightwidth.estimators.depth_two_regressor import DepthTwoRegressor
 from tightwidth.estimators.kernel_machines import NTKClassifier, NTKRegressor
 from tightwidth.estimators.ntk_kernel import NTKKernel
 
-__all__ = ["DataWarning", "NTKClassifier", "NTKKernel", "NTKRegressor"]
+__all__ = ["DataWarning", "DepthTwoClassifier", "DepthTwoRegressor", "NTKClassifier", "NTKKernel", "NTKRegressor"]
