@@ -19,7 +19,7 @@ PYTHON = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
 OUTPUTS = [  # of the blocks
     r"\d\.\d parameters a point, at least 9\d\.\d% certified\n",
     r"condition \d\.\de\+0\d\n",
-    r"\d+: (q d = 2 m|Theorem 10 .*)\n",
+    r"16: the least that is taken \(q d = 2 m asks for fewer\)\n",
 ]
 COMMANDS = [
     line.split("#")[0].strip().removeprefix("$ ")
