@@ -328,7 +328,7 @@ LARGE = """
 def test_a_matrix_of_40000_points_takes_less_than_two_gigabytes(tmp_path):
     n, path = 40_000, tmp_path / "K.npy"
     if shutil.disk_usage(tmp_path).free < 8e9:
-        pytest.skip("the matrix takes 6.4 GB on disk")
+        pytest.skip("the matrix takes 6.4 GB on disk")  # a disk without room says nothing about memory
     X = oracles.sphere(np.random.default_rng(0), n, 20).astype(np.float32)
     np.save(tmp_path / "X.npy", X)
     try:

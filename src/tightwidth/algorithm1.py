@@ -26,10 +26,10 @@ DRAWN_AHEAD = 128  # steps whose draws are made at once: one call of the generat
 class Compensated(eqx.Module):
     """Hold a running sum and what its rounding lost (Kahan), so that millions of terms add up in float32."""
 
-    total: Float[Array, ""]
-    lost: Float[Array, ""]
+    total: Float[Array, "*K"]
+    lost: Float[Array, "*K"]
 
-    def add(self, term: Float[Array, ""]) -> "Compensated":
+    def add(self, term: Float[Array, "*K"]) -> "Compensated":
         """Return the sum with one more term."""
         corrected = term - self.lost
         total = self.total + corrected

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
 from tightwidth.activations import Activation
-from tightwidth.algorithm1 import DRAWN_AHEAD
+from tightwidth.algorithm1 import DRAWN_AHEAD, Compensated
 from tightwidth.losses import Loss
 from tightwidth.network import BLOCK_ELEMENTS, Displacement, Tangent, draw_W_half, preactivations
 from tightwidth.precision import follows_dtype, in_precision_of
@@ -75,19 +75,6 @@ def init_outputs(
     return Outputs(W_half, trained, jnp.asarray(1 / B, dtype), activation)
 
 
-class Sums(eqx.Module):
-    """Hold running sums, one or K of them, and what their rounding lost (Kahan)."""
-
-    total: Float[Array, "*K"]
-    lost: Float[Array, "*K"]
-
-    def add(self, terms: Float[Array, "*K"]) -> "Sums":
-        """Return the sums with one more term each."""
-        corrected = terms - self.lost
-        total = self.total + corrected
-        return Sums(total, (total - self.total) - corrected)
-
-
 class SharedState(eqx.Module):
     """Hold K networks after ``t`` updates, the mean of their iterates W_1..W_t, and sums over the steps.
 
@@ -99,10 +86,10 @@ class SharedState(eqx.Module):
     networks: Outputs
     averages: Trained
     t: Int32[Array, ""]
-    online_loss: Sums
-    online_mistakes: Sums
-    online_variation: Sums
-    squares: Sums
+    online_loss: Compensated
+    online_mistakes: Compensated
+    online_variation: Compensated
+    squares: Compensated
 
 
 class SharedRun(eqx.Module):
@@ -123,7 +110,7 @@ class SharedRun(eqx.Module):
     def init(self, networks: Outputs) -> SharedState:
         """Return the state before the first step."""
         zeros = jnp.zeros(networks.K, networks.W_half.dtype)
-        nothing = Sums(zeros, zeros)
+        nothing = Compensated(zeros, zeros)
         return SharedState(networks, networks.trained, jnp.zeros((), jnp.int32), nothing, nothing, nothing, nothing)
 
     @follows_dtype
@@ -136,7 +123,9 @@ def _step(settings: SharedRun, source: WeightedSource, draw: Array, state: Share
     X, Y, shares, cached = source.batch(draw)
     total, q, one = jnp.sum(shares), state.networks.W_half.shape[0], jnp.ones((), X.dtype)
 
-    def step(trained: Trained, y: Array, rate: Array, squares: Sums) -> tuple[Trained, Sums, Array, Array]:
+    def step(
+        trained: Trained, y: Array, rate: Array, squares: Compensated
+    ) -> tuple[Trained, Compensated, Array, Array]:
         h, update = state.networks.network(trained).forward(X, cached)
         mistakes = (~(y * h > 0)).astype(h.dtype)
         means = [jnp.sum(shares * values) / total for values in (settings.loss.value(h, y), mistakes)]

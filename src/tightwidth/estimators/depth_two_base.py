@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from tightwidth import activations, losses, sphere
 from tightwidth.activation_checks import check_activation
 from tightwidth.activations import Activation, check_decent
+from tightwidth.algorithm1 import Compensated
 from tightwidth.comparators import find_certificate
 from tightwidth.embedding import GATES_SHARE, embed
 from tightwidth.errors import InputError
@@ -33,7 +34,7 @@ from tightwidth.losses import Loss, check_loss
 from tightwidth.memory import check_fits, fits
 from tightwidth.precision import in_precision_of
 from tightwidth.run_settings import weights_key
-from tightwidth.shared_outputs import Outputs, SharedState, Sums, init_outputs, predict_outputs
+from tightwidth.shared_outputs import Outputs, SharedState, init_outputs, predict_outputs
 from tightwidth.weighted_sampling import in_order, weighted, whole
 
 ITERATES = ("average", "last", "random")
@@ -138,7 +139,7 @@ class DepthTwo(BaseEstimator):
     def _say(self) -> Callable[[str], None] | None:
         if not self.verbose:
             return None
-        return lambda line: print(f"[{type(self).__name__}] {line}", flush=True)  # noqa: T201
+        return lambda line: print(f"[{type(self).__name__}] {line}", flush=True)  # noqa: T201 (progress that verbose=True asks for)
 
     def _fit(
         self,
@@ -330,7 +331,7 @@ class DepthTwo(BaseEstimator):
         trained, averages, t, sums = self._stream
         networks = self._networks(trained)
         with in_precision_of(self.W_half_.dtype):
-            arrays = [Sums(*map(jnp.asarray, pair)) for pair in sums]
+            arrays = [Compensated(*map(jnp.asarray, pair)) for pair in sums]
             return SharedState(networks, tuple(map(jnp.asarray, averages)), jnp.asarray(t), *arrays)
 
     def _outputs(self, X: Any) -> Float[np.ndarray, "m K"]:
