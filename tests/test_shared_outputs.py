@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -112,7 +113,7 @@ def test_batches_in_order_are_filled_up_with_nothing():
     run, nets = run_of(batch_size=5, eta=0.5), start(math.inf)
     with jax.enable_x64(True):
         state = run.init(nets)
-        state = shared_outputs.SharedState(nets, nets.trained, jnp.int32(7), *[state.online_loss] * 4)
+        state = eqx.tree_at(lambda state: state.t, state, jnp.int32(7))
     state = run.advance(state, source, 3)
     Psi, v = oracle.features(X, nets.W_half, "relu"), np.zeros(Q * D)
     for rows in (range(5), range(5, 10), range(10, 12)):

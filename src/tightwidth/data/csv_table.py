@@ -7,6 +7,7 @@ slower and knows the line and the column of what is wrong.
 import csv
 import re
 from array import array
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -101,15 +102,13 @@ def values_by_record(path: Path, layout: CsvLayout) -> tuple[Points, Target]:
             try:
                 numbers.extend(map(float, row))
             except ValueError as error:
-                raise DataError(not_a_number(path, line, row, layout)) from error
+                raise DataError(not_a_number(path, line, row, layout.feature_names)) from error
     return np.frombuffer(numbers).reshape(-1, n_columns - 1), target_from_text(labels)
 
 
-def not_a_number(path: Path, line: int, row: list[str], layout: CsvLayout) -> str:
+def not_a_number(path: Path, line: int, row: list[str], names: Sequence[str]) -> str:
     """Return what to say of the first field of a record that is not a number."""
-    name, field = next(
-        (name, field) for name, field in zip(layout.feature_names, row, strict=True) if number_from(field) is None
-    )
+    name, field = next((name, field) for name, field in zip(names, row, strict=True) if number_from(field) is None)
     where = f"{path}, line {line}, column {name!r}"
     if not field:
         return f"{where}: the field is empty; a number is needed; fill it in or remove the line"

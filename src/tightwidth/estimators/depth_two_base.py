@@ -5,7 +5,6 @@ import numbers
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
@@ -16,22 +15,24 @@ from sklearn.utils.validation import check_is_fitted
 from tightwidth import activations, losses, sphere
 from tightwidth.activation_checks import check_activation
 from tightwidth.activations import Activation, check_decent
-from tightwidth.algorithm1 import Compensated
 from tightwidth.comparators import find_certificate
 from tightwidth.embedding import GATES_SHARE, embed
 from tightwidth.errors import InputError
 from tightwidth.estimators.fit_plan import LEAST_BATCH, FitPlan, Patience, plan_fit
 from tightwidth.estimators.inputs import Inputs, checked_weights, validated
+from tightwidth.estimators.kept_state import kept_state, restored_state
 from tightwidth.estimators.training import (
     STEPS_A_LOOK,
     FitCertificate,
     Stopping,
     online_intervals,
+    online_misses,
     settings_of,
     train,
 )
 from tightwidth.losses import Loss, check_loss
 from tightwidth.memory import check_fits, fits
+from tightwidth.online_loss import Interval
 from tightwidth.precision import in_precision_of
 from tightwidth.run_settings import weights_key
 from tightwidth.shared_outputs import Outputs, SharedState, init_outputs, predict_outputs
@@ -123,6 +124,11 @@ class DepthTwo(BaseEstimator):
         )
 
     @property
+    def _judged(self) -> str:
+        """When a row counts as missed."""
+        return "loss"
+
+    @property
     def _iterate(self) -> str:
         """Which iterate is kept: at B = infinity the mean, which Theorem 10 is about, else the last."""
         if self.iterate != "auto":
@@ -172,7 +178,7 @@ class DepthTwo(BaseEstimator):
                 self.n_iter_no_change,
                 self.tol,
             )
-        run = settings_of(plan, loss, self._seed, points.dtype)
+        run = settings_of(plan, loss, self._seed, points.dtype, judged=self._judged)
         found = train(
             run,
             start,
@@ -258,7 +264,10 @@ class DepthTwo(BaseEstimator):
                 "distance": norm**2 / (2 * plan.learning_rate * T),
                 "noise": plan.learning_rate * plan.G_squared / 2,
             }
+        misses = online_misses(state)
         return FitCertificate(
+            misses=misses.mean,
+            misses_interval=Interval(misses.mean, misses.mean) if plan.is_whole else misses.interval(),
             mean_online_loss=tuple((np.asarray(state.online_loss.total, np.float64) / T).tolist()),
             mean_online_mistakes=tuple((np.asarray(state.online_mistakes.total, np.float64) / T).tolist()),
             intervals=online_intervals(state, is_exact=plan.is_whole),
@@ -294,45 +303,39 @@ class DepthTwo(BaseEstimator):
     def _partial_fit(self, X: Float[np.ndarray, "m d"], Y: Targets, weights: Float[np.ndarray, " m"] | None) -> None:
         """Take one pass over the rows in their order; the first call plans, and fixes what standardises later rows."""
         sigma, loss, fixed = self._checked()
-        if hasattr(self, "_stream"):
-            points = self.inputs_.transform(X).astype(self.W_half_.dtype)
-            state = self._state()
-        elif hasattr(self, "trained_"):  # go on from what fit has ended with
-            points = self.inputs_.transform(X).astype(self.W_half_.dtype)
-            self.plan_ = self._plan(points, Y, weights, sigma, loss, self._for_a_stream(fixed, len(points)))
-            start = self._networks(self.trained_)
-            state = settings_of(self.plan_, loss, self._seed, self.W_half_.dtype).init(start)
-        else:
+        goes_on = hasattr(self, "trained_")
+        if not goes_on:
             self._seed = self._new_seed()
             settings: Any = {name: getattr(self, name) for name in ("standardize", "on_sphere")}
             self.inputs_ = Inputs.fit(X, weights, **settings)
-            points = self.inputs_.transform(X)
+        points = self.inputs_.transform(X)
+        if not hasattr(self, "_stream"):
             self.plan_ = self._plan(points, Y, weights, sigma, loss, self._for_a_stream(fixed, len(points)))
+        if not goes_on:
             start = self._start(points, Y.shape[1], self.plan_, sigma)
             self._keep(start, start.trained)
-            state = settings_of(self.plan_, loss, self._seed, points.dtype).init(start)
-        run = settings_of(self.plan_, loss, self._seed, self.W_half_.dtype)
+        points = points.astype(self.W_half_.dtype)
+        run = settings_of(self.plan_, loss, self._seed, self.W_half_.dtype, judged=self._judged)
+        networks = self._networks(self.trained_)
+        state = restored_state(run, networks, self._stream) if hasattr(self, "_stream") else run.init(networks)
         b, m = self.plan_.batch_size, len(points)
         ones = np.ones(m) if weights is None else weights / weights.mean()
         source = in_order(points, Y, ones, batch_size=b, first=int(state.t))
         state = run.advance(state, source, math.ceil(m / b))
+        self._keep_stream(state, loss, points.shape[1])
+
+    def _keep_stream(self, state: SharedState, loss: Loss, d: int) -> None:
+        """Keep what a stream has come to, and all that is needed to go on."""
         averages = state.averages if self._iterate == "average" else state.networks.trained
         self.trained_ = tuple(np.asarray(array) for array in averages)
-        self._stream = jax.tree.map(np.asarray, (state.networks.trained, state.averages, state.t, _sums(state)))
+        self._stream = kept_state(state)
         self.n_steps_ = int(state.t)
-        self.certificate_ = self._certificate(state, self.plan_, loss, points.shape[1], None)
+        self.certificate_ = self._certificate(state, self.plan_, loss, d, None)
 
     def _for_a_stream(self, fixed: dict[str, Any], m: int) -> dict[str, Any]:
         """Return the fixed numbers, with a batch size: rows in their order are never taken whole."""
         width = len(self.W_half_) if hasattr(self, "W_half_") else fixed["n_pairs"]
         return {**fixed, "batch_size": fixed["batch_size"] or min(m, LEAST_BATCH), "n_pairs": width}
-
-    def _state(self) -> SharedState:
-        trained, averages, t, sums = self._stream
-        networks = self._networks(trained)
-        with in_precision_of(self.W_half_.dtype):
-            arrays = [Compensated(*map(jnp.asarray, pair)) for pair in sums]
-            return SharedState(networks, tuple(map(jnp.asarray, averages)), jnp.asarray(t), *arrays)
 
     def _outputs(self, X: Any) -> Float[np.ndarray, "m K"]:
         """Return the outputs of the networks on later rows."""
@@ -342,9 +345,3 @@ class DepthTwo(BaseEstimator):
 
     def _weights(self, sample_weight: Any, m: int) -> Float[np.ndarray, " m"] | None:
         return checked_weights(sample_weight, m)
-
-
-def _sums(state: SharedState) -> tuple[tuple[Any, Any], ...]:
-    return tuple(
-        (s.total, s.lost) for s in (state.online_loss, state.online_mistakes, state.online_variation, state.squares)
-    )

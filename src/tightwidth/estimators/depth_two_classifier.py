@@ -233,6 +233,10 @@ class DepthTwoClassifier(ClassifierMixin, DepthTwo):
         self._partial_fit(X, self._targets(y), self._with_class_weights(y, weights))
         return self
 
+    @property
+    def _judged(self) -> str:
+        return "sign" if len(self.classes_) == 2 else "argmax"
+
     def _check_classes(self, y: Shaped[np.ndarray, " m"]) -> None:
         unseen = np.setdiff1d(y, self.classes_).tolist()
         if unseen:

@@ -89,15 +89,16 @@ def plan_fit(
     adapts: bool,
     patience: Patience,
     seed: int,
+    drawn_from: int | None = None,
 ) -> FitPlan:
-    """Choose what is None of q, T, b and eta for unit rows X and targets Y.
+    """Choose what is None of q, T, b and eta for unit rows X and targets Y, or for so many of which they are a sample.
 
     Costs the eigenvalues of a kernel matrix of at most 1024 rows.
     """
-    m, d = X.shape
-    is_whole = batch_size is None and m <= WHOLE_BATCHES
+    m, d = len(X) if drawn_from is None else drawn_from, X.shape[1]
+    is_whole = batch_size is None and m <= WHOLE_BATCHES and drawn_from is None
     counted = len(np.unique(X, axis=0)) if is_whole else m  # a repeated row is one row, as is a weighted one
-    norms = _reference_norms(X, Y, weights, counted, activation, seed)
+    norms = _reference_norms(X, Y, weights, min(counted, len(X)), activation, seed)
     norm = max(norms)
     R = _R(X, weights, seed)
     reasons = {}

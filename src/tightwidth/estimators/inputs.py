@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from tightwidth import sphere
 from tightwidth.data.preprocessing import Standardizer, normalized_weights
+from tightwidth.data.rows.statistics import ColumnStatistics
 from tightwidth.errors import DataError, InputError
 
 try:
@@ -87,20 +88,26 @@ class Inputs:
         InputError
             If on_sphere is none of the three ways, or "require" is to be met by standardised columns.
         """
-        if on_sphere not in sphere.WAYS:
-            message = f"on_sphere={on_sphere!r} is unknown; known: {', '.join(sphere.WAYS)}"
-            raise InputError(message)
-        if on_sphere == "require" and standardize:
-            message = (
-                "on_sphere='require' asks for unit rows, which standardised columns have not; give standardize=False "
-                "for rows that are unit vectors as they are, or on_sphere='project'"
-            )
-            raise InputError(message)
+        _check_ways(standardize=standardize, on_sphere=on_sphere)
         standardizer = Standardizer.fit(X, sample_weight) if standardize else None
         constant = 1.0
         if on_sphere == "bias":
             norms, _ = sphere.norms_and_directions(X if standardizer is None else standardizer.transform(X))
             constant = _root_mean_square(norms, sample_weight) or 1.0
+        return cls(standardizer, on_sphere, constant)
+
+    @classmethod
+    def of_columns(cls, columns: ColumnStatistics, *, standardize: bool, on_sphere: str) -> "Inputs":
+        """Return the map for rows of which the statistics of the columns are known; errors as `fit`.
+
+        Standardised rows have the mean squared norm 1 for each column that is not constant.
+        """
+        _check_ways(standardize=standardize, on_sphere=on_sphere)
+        standardizer = columns.standardizer() if standardize else None
+        constant = 1.0
+        if on_sphere == "bias":
+            squared = float(np.sum(~columns.is_constant)) if standardize else columns.mean_squared_norm
+            constant = float(np.sqrt(squared)) or 1.0
         return cls(standardizer, on_sphere, constant)
 
     def transform(self, X: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n e"]:
@@ -115,6 +122,18 @@ class Inputs:
         if self.on_sphere == "bias":
             return sphere.with_bias(rows, self.constant)
         return sphere.to_sphere(rows, self.on_sphere)
+
+
+def _check_ways(*, standardize: bool, on_sphere: str) -> None:
+    if on_sphere not in sphere.WAYS:
+        message = f"on_sphere={on_sphere!r} is unknown; known: {', '.join(sphere.WAYS)}"
+        raise InputError(message)
+    if on_sphere == "require" and standardize:
+        message = (
+            "on_sphere='require' asks for unit rows, which standardised columns have not; give standardize=False "
+            "for rows that are unit vectors as they are, or on_sphere='project'"
+        )
+        raise InputError(message)
 
 
 def _root_mean_square(norms: Float[np.ndarray, " m"], weights: Float[np.ndarray, " m"] | None) -> float:

@@ -41,14 +41,14 @@ class Fitted:
     scores: tuple[float, ...]
 
 
-def settings_of(plan: FitPlan, loss: Loss, seed: int, dtype: Any) -> SharedRun:
-    """Return the settings of a run of the plan."""
+def settings_of(plan: FitPlan, loss: Loss, seed: int, dtype: Any, *, judged: str, grows: bool = False) -> SharedRun:
+    """Return the settings of a run of the plan; with ``grows`` a rate that adapts learns the norm as well."""
     adapts = plan.learning_rate is None
     # an output that the reference does not need to move may move by 1 all the same
     rates = [norm or 1.0 for norm in plan.norms] if adapts else [plan.learning_rate] * len(plan.norms)
     with in_precision_of(np.dtype(dtype)):
         key = jax.random.fold_in(jax.random.key(seed), STEPS)
-        return SharedRun(loss, plan.batch_size, adapts, jnp.asarray(rates, dtype), key)
+        return SharedRun(loss, plan.batch_size, adapts, jnp.asarray(rates, dtype), key, judged, adapts and grows)
 
 
 def train(
@@ -114,6 +114,9 @@ class FitCertificate:
     memorized
         The share of the training rows that the random iterate has on the right side, in expectation, at least, proved
         for the weights that were drawn; one for each output.  None unless ``certify=True``.
+    misses, misses_interval
+        Mean over the iterates of the share of rows with a wrong label, whatever the number of outputs, and its 95%
+        interval; for values the mean loss, cut off at 10 and divided by it.
     """
 
     mean_online_loss: tuple[float, ...]
@@ -121,6 +124,14 @@ class FitCertificate:
     intervals: tuple[Interval, ...]
     excess_loss: dict[str, float] | None
     memorized: tuple[float, ...] | None
+    misses: float = math.nan
+    misses_interval: Interval | None = None
+
+
+def online_misses(state: SharedState) -> OnlineLoss:
+    """Return what the steps say of the share of rows that were missed."""
+    sums = (float(s.total) for s in (state.online_misses, state.online_misses_variation))
+    return OnlineLoss(1.0, int(state.t), *sums)
 
 
 def online_intervals(state: SharedState, *, is_exact: bool) -> tuple[Interval, ...]:
