@@ -45,15 +45,26 @@ def write_tensors(path: str | Path, tensors: Tensors, content: Mapping[str, Any]
     InputError
         If the file cannot be written, for example because the disk is full; what was there is kept.
     """
-    path = Path(path)
     arrays = {name: np.array(array, order="C") for name, array in tensors.items()}
     text = json.dumps(content, allow_nan=False)
     own: dict[str, Any] = {"kind": kind, "format": FORMAT, "version": version("tightwidth")}
     own["digest"] = _digest(arrays, text, own)
+    write_whole(path, save(arrays, metadata={OWN: json.dumps(own), "content": text}))
+
+
+def write_whole(path: str | Path, data: bytes) -> None:
+    """Replace the file at this path by these bytes in one step.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written, for example because the disk is full; what was there is kept.
+    """
+    path = Path(path)
     partial = path.with_name(path.name + PARTIAL)
     try:
         with partial.open("wb") as handle:
-            handle.write(save(arrays, metadata={OWN: json.dumps(own), "content": text}))
+            handle.write(data)
             handle.flush()
             os.fsync(handle.fileno())
         partial.replace(path)
