@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time names are import
         laziness,
         losses,
         memorization,
+        models,
         network,
         online_loss,
         pilot_runs,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time names are import
     from tightwidth.losses import Loss
     from tightwidth.memorization import memorize
     from tightwidth.memorization_result import MemorizeResult
+    from tightwidth.models import load, save
     from tightwidth.plans import plan
     from tightwidth.tangent_kernel import empirical_ntk, ntk
 
@@ -61,6 +63,7 @@ _MODULES = (
     "laziness",
     "losses",
     "memorization",
+    "models",
     "network",
     "online_loss",
     "pilot_runs",
@@ -88,9 +91,11 @@ _NAMES = {
     "NTKKernel": "estimators",
     "NTKRegressor": "estimators",
     "empirical_ntk": "tangent_kernel",
+    "load": "models",
     "memorize": "memorization",
     "ntk": "tangent_kernel",
     "plan": "plans",
+    "save": "models",
 }
 
 __all__ = [
@@ -120,9 +125,11 @@ __all__ = [
     "kernel_spaces",
     "kernels",
     "laziness",
+    "load",
     "losses",
     "memorization",
     "memorize",
+    "models",
     "network",
     "ntk",
     "online_loss",
@@ -133,6 +140,7 @@ __all__ = [
     "polynomials",
     "random_features",
     "sampling",
+    "save",
     "spectrum",
     "sphere",
     "spherical_harmonics",

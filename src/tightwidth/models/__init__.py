@@ -1,0 +1,5 @@
+"""Models in files: saved and loaded to the bit."""
+
+from tightwidth.models.saving import about, load, save
+
+__all__ = ["about", "load", "save"]
