@@ -20,6 +20,7 @@ OUTPUTS = [  # of the blocks
     r"\d\.\d parameters a point, at least 9\d\.\d% certified\n",
     r"condition \d\.\de\+0\d\n",
     r"16: the least that is taken \(q d = 2 m asks for fewer\)\n",
+    r"W \(3, 32, 14\), u \(3, 32\), off by \de-(0[89]|1\d)\n",
 ]
 COMMANDS = [
     line.split("#")[0].strip().removeprefix("$ ")
@@ -34,7 +35,8 @@ def test_there_are_blocks_and_commands_to_run():
 
 
 @pytest.mark.parametrize(("block", "output"), list(zip(PYTHON, OUTPUTS, strict=False)))
-def test_python_blocks_run(block, output, capsys):
+def test_python_blocks_run(block, output, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     exec(compile(block, str(README), "exec"), {})
     assert re.fullmatch(output, capsys.readouterr().out)
 
