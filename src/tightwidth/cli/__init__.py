@@ -12,8 +12,11 @@ import typer
 from tightwidth import __version__
 from tightwidth.cli import interrupts
 from tightwidth.cli.errors import describe, is_bad_input
+from tightwidth.cli.fit import fit
 from tightwidth.cli.memorize import memorize
 from tightwidth.cli.plan import plan
+from tightwidth.cli.predict import predict
+from tightwidth.cli.score import score
 from tightwidth.cli.where import where
 from tightwidth.errors import InputError
 
@@ -29,6 +32,9 @@ app = typer.Typer(
 )
 app.command()(memorize)
 app.command()(plan)
+app.command()(fit)
+app.command()(predict)
+app.command()(score)
 app.command()(where)
 
 

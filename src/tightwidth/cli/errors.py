@@ -8,6 +8,10 @@ from tightwidth.errors import InputError
 
 OPTIONS = {
     "n_pairs": "--pairs",
+    "n_passes": "--passes",
+    "buffer_rows": "--buffer-rows",
+    "checkpoint_seconds": "--checkpoint-seconds",
+    "iterate": "--iterate",
     "output_scale": "--output-scale",
     "batch_size": "--batch-size",
     "n_steps": "--steps",

@@ -12,16 +12,24 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 class _Rate(ProgressColumn):
-    """Show steps per second."""
+    """Show steps or rows per second."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self.unit = unit
 
     def render(self, task: Task) -> Text:
-        return Text("" if not task.speed else f"{task.speed:,.0f} steps/s")
+        return Text("" if not task.speed else f"{task.speed:,.0f} {self.unit}/s")
 
 
 class StepProgress:
-    """Show steps done of those planned, their rate, a note, and the time left."""
+    """Show steps or rows done of those planned, their rate, a note, and the time left.
 
-    def __init__(self, *, quiet: bool) -> None:
+    ``at_most`` says whether the work may end before; ``doing`` stands before the bar.
+    """
+
+    def __init__(self, *, quiet: bool, unit: str = "steps", doing: str = "training", at_most: bool = True) -> None:
+        self.unit, self.doing, self.at_most = unit, doing, "at most " if at_most else ""
         self.console = Console(stderr=True, quiet=quiet)
         self.bar: Progress | None = None
         self.status: Status | None = None
@@ -68,16 +76,19 @@ class StepProgress:
             self.last_line = now
             rate = done / (now - self.started)
             left = (planned - done) / rate
-            self.say(f"step {done:,} of at most {planned:,}, {rate:,.0f} steps/s, {note}, at most {left:,.0f} s left")
+            self.say(
+                f"{self.unit.removesuffix('s')} {done:,} of {self.at_most}{planned:,}, {rate:,.0f} {self.unit}/s, "
+                f"{note}, {self.at_most}{left:,.0f} s left"
+            )
 
     def _bar(self, done: int, planned: int, note: str) -> None:
         if self.bar is None:
             columns = (
-                TextColumn("training"),
+                TextColumn(self.doing),
                 BarColumn(),
-                _Rate(),
+                _Rate(self.unit),
                 TextColumn("{task.description}"),
-                TextColumn("at most"),
+                TextColumn(self.at_most.strip()),
                 TimeRemainingColumn(),
                 TextColumn("left"),
             )
