@@ -120,3 +120,105 @@ def test_batches_in_order_are_filled_up_with_nothing():
         part = list(rows)
         v = v - 0.5 * (weights[part] * oracle.SLOPE["logistic"](Psi[part] @ v, Y[part, 0])) @ Psi[part] / len(part)
     np.testing.assert_allclose(shared_outputs.predict_outputs(state.networks, X)[:, 0], Psi @ v, atol=1e-12)
+
+
+def chunk_of(X, Y, batch_size, weights=None):
+    ones = np.ones(len(X)) if weights is None else weights
+    return weighted_sampling.in_order(X, Y, ones, batch_size=batch_size, first=0)
+
+
+@pytest.mark.parametrize("B", [math.inf, 2.0])
+def test_a_chunk_is_its_batches_in_order(B):
+    X, Y = sample()
+    run, nets = run_of(batch_size=5, eta=0.5, adapts=True), start(B)
+    chunk = chunk_of(X, Y, 5, np.linspace(0.5, 2, M))
+    one, other = run.advance(run.init(nets), chunk, 3), run.follow(run.init(nets), chunk, 3)
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-12)
+    two = run.follow(run.init(nets), chunk, 2)
+    assert int(two.t) == 2
+    assert not np.allclose(two.networks.trained[0], other.networks.trained[0], atol=1e-4)
+
+
+def grown(Psi, y, rows, reach, loss="hinge"):
+    """The rate that learns the distance, in NumPy: iterates, reaches, gradients."""
+    v, squares, reaches, iterates, gradients = np.zeros(Psi.shape[1]), 0.0, [], [], []
+    for part in rows:
+        g = oracle.SLOPE[loss](Psi[part] @ v, y[part]) @ Psi[part] / len(part)
+        squares += g @ g
+        reach = max(reach, math.sqrt(v @ v))
+        iterates.append(v)
+        reaches.append(reach)
+        gradients.append(g)
+        v = v - (reach / math.sqrt(squares) if squares > 0 else 0) * g
+    return np.array([*iterates, v]), np.array(reaches), np.array(gradients)
+
+
+def test_the_rate_that_grows_and_its_mean():
+    rng = np.random.default_rng(5)
+    X = oracle.sphere(rng, 60, D)
+    Y = rng.choice([-1.0, 1.0], (60, K))
+    with jax.enable_x64(True):
+        run = shared_outputs.SharedRun(
+            losses.get("hinge"), 5, True, jnp.asarray([0.01, 0.1, 10.0]), jax.random.key(3), "sign", True
+        )
+    nets = start(math.inf)
+    state = run.follow(run.init(nets), chunk_of(X, Y, 5), 12)
+    Psi = oracle.features(X, nets.W_half, "relu")
+    rows = [list(range(5 * t, 5 * t + 5)) for t in range(12)]
+    for k, first in enumerate((0.01, 0.1, 10.0)):
+        iterates, reaches, _ = grown(Psi, Y[:, k], rows, first)
+        v = math.sqrt(Q) * np.asarray(state.networks.trained[0][k]).ravel()
+        np.testing.assert_allclose(v, iterates[-1], atol=1e-12)
+        mean = math.sqrt(Q) * np.asarray(state.averages[0][k]).ravel()
+        np.testing.assert_allclose(mean, reaches @ iterates[:-1] / reaches.sum(), atol=1e-12)
+        assert float(state.reach[k]) == pytest.approx(reaches[-1], rel=1e-12)
+    assert not np.allclose(mean, iterates[:-1].mean(axis=0) / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize("hostile", [False, True])
+def test_the_regret_of_the_rate_that_grows(hostile):
+    rng = np.random.default_rng(6)
+    Psi, y = rng.standard_normal((40, 6)), rng.choice([-1.0, 1.0], 40)
+    rows = [[0]] * 40 if hostile else [[t] for t in range(40)]
+    slack = []
+    for first in (1e-3, 0.1, 1.0, 30.0):
+        iterates, reaches, gradients = grown(Psi, y, rows, first)
+        reach = max(reaches[-1], np.linalg.norm(iterates, axis=1).max())
+        root = math.sqrt((gradients**2).sum())
+        for v in [np.zeros(6), *rng.standard_normal((20, 6)) * reach, iterates[-1]]:
+            regret = reaches @ ((iterates[:-1] - v) * gradients).sum(axis=1)
+            far = np.linalg.norm(iterates - v, axis=1).max()
+            assert regret <= reach * (2 * far + reach) * root * (1 + 1e-12)
+            slack.append(regret / (reach * reach * root + 1e-300))
+    assert max(slack) > 1  # the distances to v are needed
+
+
+@pytest.mark.parametrize("judged", ["sign", "argmax", "loss"])
+def test_rows_are_judged_as_a_whole(judged):
+    X, _ = sample()
+    rng = np.random.default_rng(8)
+    places = rng.integers(0, K, M)
+    Y = np.where(places[:, None] == np.arange(K), 1.0, -1.0)
+    with jax.enable_x64(True):
+        run = shared_outputs.SharedRun(
+            losses.get("squared"), 4, False, jnp.full(K, 40.0), jax.random.key(3), judged, False
+        )
+    nets = start(math.inf)
+    Psi = oracle.features(X, nets.W_half, "relu")
+    state, v = run.init(nets), np.zeros((K, Q * D))
+    total = variation = 0.0
+    for t in range(3):
+        part = list(range(4 * t, 4 * t + 4))
+        h = Psi[part] @ v.T
+        missed = {
+            "sign": (Y[part] * h <= 0).any(axis=1),
+            "argmax": h.argmax(axis=1) != places[part],
+            "loss": np.minimum((h - Y[part]) ** 2 / 2, 10).mean(axis=1) / 10,
+        }[judged].mean()
+        variation += (missed - (0.5 + total) / (t + 1)) ** 2
+        total += missed
+        v -= 40.0 * ((h - Y[part]).T @ Psi[part]) / 4
+    state = run.follow(state, chunk_of(X, Y, 4), 3)
+    assert float(state.online_misses.total) == pytest.approx(total, rel=1e-10)
+    assert float(state.online_misses_variation.total) == pytest.approx(variation, rel=1e-9)
