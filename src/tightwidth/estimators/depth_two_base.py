@@ -315,7 +315,7 @@ class DepthTwo(BaseEstimator):
             start = self._start(points, Y.shape[1], self.plan_, sigma)
             self._keep(start, start.trained)
         points = points.astype(self.W_half_.dtype)
-        run = settings_of(self.plan_, loss, self._seed, self.W_half_.dtype, judged=self._judged)
+        run = settings_of(self.plan_, loss, self._seed, self.W_half_.dtype, judged=self._judged, grows=True)
         networks = self._networks(self.trained_)
         state = restored_state(run, networks, self._stream) if hasattr(self, "_stream") else run.init(networks)
         b, m = self.plan_.batch_size, len(points)

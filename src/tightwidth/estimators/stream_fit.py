@@ -17,7 +17,7 @@ from tightwidth.estimators.depth_two_base import DepthTwo
 from tightwidth.estimators.depth_two_classifier import DepthTwoClassifier
 from tightwidth.estimators.stream_run import SECONDS_A_LOOK, StreamProgress, StreamRun
 
-Estimator = TypeVar("Estimator", bound=DepthTwo)
+Estimator = TypeVar("Estimator")
 
 
 def fit_stream(
@@ -154,7 +154,7 @@ def _opened(source: Any, target: Any, labels: Any) -> RowSource:
     return BatchRows(source)
 
 
-def _surveyed(rows: RowSource, estimator: DepthTwo) -> Generator[StreamProgress, None, Survey]:
+def _surveyed(rows: RowSource, estimator: Any) -> Generator[StreamProgress, None, Survey]:
     reading = survey(rows, is_classes=isinstance(estimator, DepthTwoClassifier), seed=estimator._split_seed())
     began = looked = time.perf_counter()
     while True:

@@ -58,10 +58,8 @@ class BatchRows(RowSource):
                     "features in every batch"
                 )
                 raise DataError(message)
-            if y.shape != (len(X),):
-                message = (
-                    f"batch {place} of the stream has {len(X)} rows and y of shape {y.shape}; give one target a row"
-                )
+            if y.ndim not in (1, 2) or len(y) != len(X):
+                message = f"batch {place} of the stream has {len(X)} rows and y of shape {y.shape}; give a target a row"
                 raise DataError(message)
             if y.dtype.kind == "O":
                 y = y.astype(np.str_)
