@@ -7,13 +7,16 @@ import shlex
 import sys
 from pathlib import Path
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
+import tightwidth as tw
 from tightwidth import cli
+from tightwidth.estimators import DepthTwoClassifier, fit_stream
 
 README = Path(__file__).parents[1] / "README.md"
-GUIDE = README.parent / "docs" / "kernels.md"
-OF_GUIDE = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), flags=re.DOTALL)
+GUIDES = [README.parent / "docs" / name for name in ("kernels.md", "streams.md")]
 TEXT = README.read_text(encoding="utf-8")
 PYTHON = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
 OUTPUTS = [  # of the blocks
@@ -43,11 +46,12 @@ def test_python_blocks_run(block, output, capsys, monkeypatch, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "block", re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    "block",
+    [block for guide in GUIDES for block in re.findall(r"```python\n(.*?)```", guide.read_text("utf-8"), re.DOTALL)],
 )
-def test_blocks_of_the_guide_run(block, monkeypatch, tmp_path):
+def test_blocks_of_the_guides_run(block, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    exec(compile(block, str(GUIDE), "exec"), {"__name__": "guide"})
+    exec(compile(block, "guide", "exec"), {"__name__": "guide"})
 
 
 @pytest.mark.slow
@@ -58,6 +62,11 @@ def test_commands_are_understood(command, monkeypatch, capsys, tmp_path):
         "outcome,a,b\n" + "".join(f"{i % 2},{math.sin(i)},{math.cos(3 * i)}\n" for i in range(40)),
         encoding="utf-8",
     )
+    rows = pyarrow.table({"y": [i % 2 for i in range(40)], "a": [math.sin(i) for i in range(40)]})
+    for name in ("rows.parquet", "fresh.parquet"):
+        parquet.write_table(rows, tmp_path / name)
+    if "model.safetensors" in command:
+        tw.save(fit_stream(DepthTwoClassifier(), tmp_path / "rows.parquet", n_passes=1), tmp_path / "model.safetensors")
     plan = {"data": "random points", "n_samples": 64, "n_features": 8, "n_pairs": 2, "n_steps": 1}
     (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
     monkeypatch.chdir(tmp_path)

@@ -34,4 +34,4 @@ def predict(
     from tightwidth.cli import model_run
 
     n = model_run.predict(model, data, output, target=target, scores=scores)
-    typer.echo(f"wrote {n:,} predictions to {output}", err=True)
+    typer.echo(f"wrote {n:,} predictions to {output}")

@@ -9,5 +9,18 @@ from tightwidth.estimators.depth_two_classifier import DepthTwoClassifier
 from tightwidth.estimators.depth_two_regressor import DepthTwoRegressor
 from tightwidth.estimators.kernel_machines import NTKClassifier, NTKRegressor
 from tightwidth.estimators.ntk_kernel import NTKKernel
+from tightwidth.estimators.stream_fit import fit_stream, fit_stream_steps
+from tightwidth.estimators.stream_run import StreamProgress, StreamWarning
 
-__all__ = ["DataWarning", "DepthTwoClassifier", "DepthTwoRegressor", "NTKClassifier", "NTKKernel", "NTKRegressor"]
+__all__ = [
+    "DataWarning",
+    "DepthTwoClassifier",
+    "DepthTwoRegressor",
+    "NTKClassifier",
+    "NTKKernel",
+    "NTKRegressor",
+    "StreamProgress",
+    "StreamWarning",
+    "fit_stream",
+    "fit_stream_steps",
+]

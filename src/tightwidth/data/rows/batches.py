@@ -21,12 +21,12 @@ class BatchRows(RowSource):
     def __init__(self, batches: Batches) -> None:
         self.name = "the stream"
         self.batches = batches
-        first = next(self._checked(), None)
-        if first is None:
+        first = None if _is_one_shot(batches) else next(self._checked(), None)
+        if first is None and not _is_one_shot(batches):
             message = "the stream has no batch; needed are batches (X, y) of at least one row each; give some"
             raise DataError(message)
-        again = next(self._checked(), None)
-        if again is None or not np.array_equal(first.X, again.X):
+        again = None if first is None else next(self._checked(), None)
+        if first is None or again is None or not np.array_equal(first.X, again.X):
             message = (
                 "the stream cannot be started again, and it is read more than once; give a list, an object whose "
                 "iter() starts anew, or a function that returns an iterator; or call partial_fit on each batch"
@@ -92,3 +92,8 @@ class BatchRows(RowSource):
     def stamp(self) -> tuple[int, ...]:
         """Return nothing: the digests of the batches tell whether they are the same."""
         return ()
+
+
+def _is_one_shot(batches: Batches) -> bool:
+    """Return whether this is an iterator, which ends once and for all."""
+    return not callable(batches) and iter(batches) is batches
