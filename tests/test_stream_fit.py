@@ -211,7 +211,7 @@ def test_what_is_not_for_streams():
     for name, value in (("n_passes", 0), ("buffer_rows", -3), ("n_passes", "twice")):
         with pytest.raises(InputError, match=f"{name}={value!r} must be 'auto' or a whole number of at least 1"):
             fit_stream(classifier(), source, **{name: value})
-    with pytest.raises(InputError, match="checkpoint_seconds=-1.0 must be a number of at least 0"):
+    with pytest.raises(InputError, match=r"checkpoint_seconds=-1\.0 must be a number of at least 0"):
         fit_stream(classifier(), source, checkpoint_seconds=-1.0)
     with pytest.raises(InputError, match="target and labels are for files"):
         fit_stream(classifier(), [(X, y)], target="y")

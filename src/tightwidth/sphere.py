@@ -145,8 +145,13 @@ def check_on_sphere(X: Float[np.ndarray, "m d"]) -> None:
 
 def norms_and_directions(X: Float[np.ndarray, "m d"]) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, "m d"]]:
     """Return the norms of the rows and the rows divided by them, in float64; a zero row has the direction 0."""
-    wide, largest = X.astype(np.float64, copy=False), np.ones((1, 1))
-    if X.dtype == np.float64:
+    return _norms_and_directions(X.astype(np.float64, copy=False), is_wide=X.dtype == np.float64)
+
+
+def _norms_and_directions(X: Float[np.ndarray, "m d"], *, is_wide: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return norms and directions of rows in float64; ``is_wide`` says whether they may leave the range of float32."""
+    wide, largest = X, np.ones((1, 1))
+    if is_wide:
         # scale first, so that squares of huge or tiny entries neither overflow nor vanish
         largest = np.abs(X).max(axis=1, keepdims=True, initial=0)
         wide = X / np.where(largest > 0, largest, 1)
@@ -182,8 +187,10 @@ def with_bias(X: Float[np.ndarray, "m d"], constant: float | None = None) -> Flo
         # scale first, so that squares of huge or tiny entries neither overflow nor vanish
         largest = float(np.abs(X).max(initial=0)) or 1.0
         constant = largest * float(np.sqrt(np.mean(np.sum((X / largest).astype(np.float64) ** 2, axis=1)))) or 1.0
-    wide = np.hstack([X.astype(np.float64), np.full((len(X), 1), constant)])
-    return project(wide).astype(X.dtype)
+    wide = np.empty((len(X), X.shape[1] + 1))
+    wide[:, :-1], wide[:, -1] = X, constant
+    is_wide = X.dtype == np.float64 or not 1e-37 < constant < 1e38
+    return _norms_and_directions(wide, is_wide=is_wide)[1].astype(X.dtype)
 
 
 def to_sphere(X: Float[np.ndarray, "m d"], how: str = "project") -> Float[np.ndarray, "m e"]:

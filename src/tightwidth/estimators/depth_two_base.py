@@ -19,7 +19,7 @@ from tightwidth.comparators import find_certificate
 from tightwidth.embedding import GATES_SHARE, embed
 from tightwidth.errors import InputError
 from tightwidth.estimators.fit_plan import LEAST_BATCH, FitPlan, Patience, plan_fit
-from tightwidth.estimators.inputs import Inputs, checked_weights, validated
+from tightwidth.estimators.inputs import Inputs, checked_weights, dense_blocks, validated
 from tightwidth.estimators.kept_state import kept_state, restored_state
 from tightwidth.estimators.training import (
     STEPS_A_LOOK,
@@ -340,8 +340,15 @@ class DepthTwo(BaseEstimator):
     def _outputs(self, X: Any) -> Float[np.ndarray, "m K"]:
         """Return the outputs of the networks on later rows."""
         check_is_fitted(self)
-        points = self.inputs_.transform(validated(self, X))
-        return predict_outputs(self._networks(self.trained_), points)
+        networks = self._networks(self.trained_)
+        blocks = dense_blocks(validated(self, X, accept_sparse="csr"))
+        return np.concatenate([predict_outputs(networks, self.inputs_.transform(block)) for block in blocks])
+
+    def __sklearn_tags__(self) -> Any:
+        """Return the tags: sparse rows are welcome, and made dense."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     def _weights(self, sample_weight: Any, m: int) -> Float[np.ndarray, " m"] | None:
         return checked_weights(sample_weight, m)

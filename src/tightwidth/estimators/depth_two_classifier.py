@@ -18,7 +18,7 @@ from tightwidth.errors import InputError
 from tightwidth.estimators.data_remarks import DataWarning, input_remarks
 from tightwidth.estimators.depth_two_base import DepthTwo
 from tightwidth.estimators.fit_plan import FOR_CLASSES
-from tightwidth.estimators.inputs import validated
+from tightwidth.estimators.inputs import dense, validated
 from tightwidth.losses import Loss
 
 
@@ -86,6 +86,8 @@ class DepthTwoClassifier(ClassifierMixin, DepthTwo):
 
     Notes
     -----
+    Sparse rows are made dense: all of them by `fit`, a block at a time by `predict`.
+
     A step costs ``4 b K q d`` operations at B = infinity.  `partial_fit` takes each row once, in its order; its first
     call plans, and fixes what standardises later rows.
 
@@ -172,7 +174,8 @@ class DepthTwoClassifier(ClassifierMixin, DepthTwo):
         MemoryEstimateError
             If the networks would not fit in memory.
         """
-        X, y = validated(self, X, y)
+        X, y = validated(self, X, y, accept_sparse="csr")
+        X = dense(X)
         check_classification_targets(y)
         weights = self._weights(sample_weight, len(X))
         if weights is not None:
@@ -216,12 +219,13 @@ class DepthTwoClassifier(ClassifierMixin, DepthTwo):
                 message = "classes=None in the first call of partial_fit; give all labels that will ever come"
                 raise ValueError(message)
             self.classes_ = np.unique(classes)
-            X, y = validated(self, X, y)
+            X, y = validated(self, X, y, accept_sparse="csr")
+            X = dense(X)
         else:
             if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
                 message = f"classes={list(classes)!r} are not those of the first call, {self.classes_.tolist()!r}"
                 raise ValueError(message)
-            X = validated(self, X)
+            X = dense(validated(self, X, accept_sparse="csr"))
             y = np.asarray(y).reshape(-1)
             if len(y) != len(X):
                 message = f"y has {len(y)} labels for {len(X)} rows; give one label a row"

@@ -16,7 +16,7 @@ from tightwidth.errors import DataError
 from tightwidth.estimators.data_remarks import DataWarning, input_remarks
 from tightwidth.estimators.depth_two_base import DepthTwo
 from tightwidth.estimators.fit_plan import FOR_VALUES
-from tightwidth.estimators.inputs import validated
+from tightwidth.estimators.inputs import dense, validated
 from tightwidth.losses import Loss
 
 
@@ -128,7 +128,8 @@ class DepthTwoRegressor(RegressorMixin, DepthTwo):
         MemoryEstimateError
             If the networks would not fit in memory.
         """
-        X, y = validated(self, X, y, multi_output=True, y_numeric=True)
+        X, y = validated(self, X, y, accept_sparse="csr", multi_output=True, y_numeric=True)
+        X = dense(X)
         X, Y, weights = self._rows(X, y, sample_weight)
         held_out = None
         if self.early_stopping:
@@ -160,11 +161,12 @@ class DepthTwoRegressor(RegressorMixin, DepthTwo):
             If there are more or fewer values a row than in the first call.
         """
         if not hasattr(self, "trained_"):
-            X, y = validated(self, X, y, multi_output=True, y_numeric=True)
+            X, y = validated(self, X, y, accept_sparse="csr", multi_output=True, y_numeric=True)
+            X = dense(X)
             X, Y, weights = self._rows(X, y, sample_weight)
             self.targets_, self._is_flat = Standardizer.fit(Y, weights), np.ndim(y) == 1
         else:
-            X = validated(self, X)
+            X = dense(validated(self, X, accept_sparse="csr"))
             X, Y, weights = self._rows(X, np.asarray(y, np.float64), sample_weight)
             if Y.shape[1] != len(self.targets_.mean):
                 message = (

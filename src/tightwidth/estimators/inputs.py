@@ -1,15 +1,20 @@
 """From what users give to unit rows: checked, standardised, on the sphere, the same at fit and at predict."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from scipy.sparse import issparse
 
 from tightwidth import sphere
 from tightwidth.data.preprocessing import Standardizer, normalized_weights
 from tightwidth.data.rows.statistics import ColumnStatistics
 from tightwidth.errors import DataError, InputError
+from tightwidth.memory import check_fits
+
+BLOCK_NUMBERS = 1 << 22  # of sparse rows that are made dense at a time
 
 try:
     from sklearn.utils.validation import validate_data
@@ -32,6 +37,35 @@ def validated(estimator: Any, X: Any, y: Any = "no_validation", **settings: Any)
     """
     settings["reset"] = not isinstance(y, str)
     return validate_data(estimator, X, y, dtype=[np.float64, np.float32], **settings)
+
+
+def dense(X: Any) -> Float[np.ndarray, "m d"]:
+    """Return rows as they are, sparse ones with their zeros.
+
+    Raises
+    ------
+    MemoryEstimateError
+        If they would not fit in memory.
+    """
+    if not issparse(X):
+        return X
+    m, d = X.shape
+    check_fits(
+        4.0 * m * d * X.dtype.itemsize,
+        f"{m} sparse rows of {d} features, made dense,",
+        "fit them in parts with partial_fit, or from a .svm file with fit_stream",
+    )
+    return X.toarray()
+
+
+def dense_blocks(X: Any) -> Iterator[Float[np.ndarray, "n d"]]:
+    """Yield dense rows at once, sparse ones in blocks made dense."""
+    if not issparse(X):
+        yield X
+        return
+    rows = max(1, BLOCK_NUMBERS // X.shape[1])
+    for start in range(0, X.shape[0], rows):
+        yield X[start : start + rows].toarray()
 
 
 def checked_weights(sample_weight: Any, m: int) -> Float[np.ndarray, " m"] | None:

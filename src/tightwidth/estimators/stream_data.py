@@ -122,8 +122,8 @@ class GroupLoader:
             shares[:n] *= np.concatenate([part[2] for part in parts])[order]
         shape = chunks, self.chunk_steps, b
         held = np.zeros((filled, X.shape[1]), self.dtype), np.zeros((filled, Y.shape[1]), self.dtype)
-        np.take(X, order, axis=0, out=held[0][:n])
-        np.take(Y, order, axis=0, out=held[1][:n])
+        for part, to in zip((X, Y), held, strict=True):
+            np.take(part, order, axis=0, out=to[:n], mode="clip")  # which, other than "raise", needs no copy
         return GroupData(
             held[0].reshape(*shape, -1),
             held[1].reshape(*shape, -1),
