@@ -5,15 +5,19 @@ import pickle
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import certificate_oracles as oracle
-from tightwidth.errors import HypothesisError, InputError
+from tightwidth.errors import HypothesisError, InputError, MemoryEstimateError
 from tightwidth.estimators import DepthTwoClassifier, DepthTwoRegressor
 from tightwidth.estimators.fit_plan import WHOLE_BATCHES
 
@@ -242,3 +246,43 @@ def test_parameters_are_checked_by_fit(given, error, text):
     X, y = three_classes(30)
     with pytest.raises(error, match=text):
         DepthTwoClassifier(**given).fit(X, y)
+
+
+def test_sparse_rows_are_the_dense_ones():
+    rng = np.random.default_rng(4)
+    X = rng.standard_normal((60, 9)) * (rng.random((60, 9)) < 0.3)
+    y = rng.integers(0, 3, 60)
+    dense = DepthTwoClassifier(8, random_state=0).fit(X, y)
+    sparse = DepthTwoClassifier(8, random_state=0).fit(scipy.sparse.csr_matrix(X), y)
+    np.testing.assert_array_equal(dense.decision_function(X), sparse.decision_function(scipy.sparse.coo_array(X)))
+    values = DepthTwoRegressor(8, random_state=0).partial_fit(scipy.sparse.csc_matrix(X), X[:, 0])
+    np.testing.assert_array_equal(values.predict(X), values.predict(scipy.sparse.csr_matrix(X)))
+
+
+def test_sparse_rows_that_would_not_fit_are_refused():
+    X = scipy.sparse.csr_matrix(([1.0], ([0], [0])), shape=(1_000_000, 1_000_000))
+    with pytest.raises(MemoryEstimateError, match=r"1000000 sparse rows of 1000000 features, made dense, needs"):
+        DepthTwoRegressor().fit(X, np.arange(1_000_000.0))
+
+
+def test_tables_of_pandas_through_columns_pipelines_and_searches():
+    rng = np.random.default_rng(5)
+    table = pd.DataFrame(
+        {"size": rng.standard_normal(80), "age": rng.standard_normal(80), "kind": rng.choice(["a", "b"], 80)}
+    )
+    y = np.where((table["size"] > 0) ^ (table["kind"] == "b"), "yes", "no")
+    columns = ColumnTransformer(
+        [("numbers", StandardScaler(), ["size", "age"]), ("kinds", OneHotEncoder(sparse_output=False), ["kind"])]
+    ).set_output(transform="pandas")
+    model = make_pipeline(columns, DepthTwoClassifier(random_state=0))
+    search = GridSearchCV(model, {"depthtwoclassifier__n_pairs": [1, 12]}, cv=3).fit(table, y)
+    assert search.best_params_ == {"depthtwoclassifier__n_pairs": 12}
+    assert search.score(table, y) > 0.9
+    inner = search.best_estimator_[-1]
+    assert inner.feature_names_in_.tolist() == ["numbers__size", "numbers__age", "kinds__kind_a", "kinds__kind_b"]
+    renamed = search.best_estimator_[0].transform(table).rename(columns={"numbers__age": "years"})
+    with pytest.raises(ValueError, match="feature names should match"):
+        inner.predict(renamed)
+    copied = pickle.loads(pickle.dumps(search))
+    np.testing.assert_array_equal(copied.predict(table), search.predict(table))
+    assert clone(inner).get_params() == inner.get_params()
