@@ -64,3 +64,12 @@ def on_sphere(train, rows, *, how="bias", standardize=True, weights=None):
         size = math.sqrt((copies**2).sum(axis=1).mean())
         rows = np.array([[*row, size] for row in rows])
     return rows / np.sqrt((rows**2).sum(axis=1))[:, None]
+
+
+def hashed(q, d, n):
+    """Return the matrix of a sketch without signs, [q d, n], one coordinate at a time."""
+    S = np.zeros((q * d, n))
+    for i in range(q):
+        for j in range(d):
+            S[i * d + j, (i + j % min(8, d, n)) % n] = 1
+    return S

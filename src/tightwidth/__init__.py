@@ -37,7 +37,14 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time names are import
     )
     from tightwidth.activations import Activation
     from tightwidth.errors import DataError, HypothesisError, InputError
-    from tightwidth.estimators import DepthTwoClassifier, DepthTwoRegressor, NTKClassifier, NTKKernel, NTKRegressor
+    from tightwidth.estimators import (
+        DepthTwoClassifier,
+        DepthTwoRegressor,
+        NTKClassifier,
+        NTKFeatures,
+        NTKKernel,
+        NTKRegressor,
+    )
     from tightwidth.losses import Loss
     from tightwidth.memorization import memorize
     from tightwidth.memorization_result import MemorizeResult
@@ -88,6 +95,7 @@ _NAMES = {
     "Loss": "losses",
     "MemorizeResult": "memorization_result",
     "NTKClassifier": "estimators",
+    "NTKFeatures": "estimators",
     "NTKKernel": "estimators",
     "NTKRegressor": "estimators",
     "empirical_ntk": "tangent_kernel",
@@ -108,6 +116,7 @@ __all__ = [
     "Loss",
     "MemorizeResult",
     "NTKClassifier",
+    "NTKFeatures",
     "NTKKernel",
     "NTKRegressor",
     "__version__",

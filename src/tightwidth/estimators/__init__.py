@@ -1,4 +1,4 @@
-"""The scikit-learn face: kernels, classifiers and regressors that go into its pipelines and searches.
+"""The scikit-learn face: kernels, features, classifiers and regressors that go into its pipelines and searches.
 
 Inputs are standardised and put on the unit sphere by what the training data showed; what the data look like is said in
 a `DataWarning` where it spoils the fit.
@@ -8,6 +8,7 @@ from tightwidth.estimators.data_remarks import DataWarning
 from tightwidth.estimators.depth_two_classifier import DepthTwoClassifier
 from tightwidth.estimators.depth_two_regressor import DepthTwoRegressor
 from tightwidth.estimators.kernel_machines import NTKClassifier, NTKRegressor
+from tightwidth.estimators.ntk_feature_map import NTKFeatures
 from tightwidth.estimators.ntk_kernel import NTKKernel
 from tightwidth.estimators.stream_fit import fit_stream, fit_stream_steps
 from tightwidth.estimators.stream_run import StreamProgress, StreamWarning
@@ -17,6 +18,7 @@ __all__ = [
     "DepthTwoClassifier",
     "DepthTwoRegressor",
     "NTKClassifier",
+"NTKFeatures",
     "NTKKernel",
     "NTKRegressor",
     "StreamProgress",
