@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from tightwidth.data.parquet_table import as_numbers, check_numeric, target_values
-from tightwidth.data.rows.source import Piece, Rows, RowSource, file_stamp
-from tightwidth.data.target import target_column
+from tightwidth.data.rows.source import MOST_ROWS, Piece, Rows, RowSource, file_stamp
+from tightwidth.data.target import default_target_column, target_column
 from tightwidth.errors import DataError
 
 BUFFER_BYTES = 1 << 16  # of each column, so that a row group need not be in memory as a whole
@@ -23,7 +23,9 @@ class ParquetRows(RowSource):
 
     has_names = True
 
-    def __init__(self, path: Path, target: str | int | None, *, needs_target: bool) -> None:
+    def __init__(
+        self, path: Path, target: str | int | None, *, needs_target: bool, features: tuple[str, ...] = ()
+    ) -> None:
         try:
             import pyarrow
             from pyarrow import parquet
@@ -32,26 +34,32 @@ class ParquetRows(RowSource):
             raise DataError(message) from error
         self.path, self.name = path, str(path)
         self._errors: Any = (pyarrow.ArrowException, OSError)
+        self._table: Any = pyarrow.Table.from_batches
         try:
             self.file = parquet.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False)
         except self._errors as error:
             raise DataError(self._unreadable(error)) from error
         schema = self.file.schema_arrow
         names = tuple(str(name) for name in schema.names)
-        place = target_column(path, names, target) if needs_target or target is not None else None
-        self.target_name = None if place is None else names[place]
+        is_read = needs_target or target is not None
+        place = target_column(path, names, target) if is_read else _left_out(path, names)
+        self.target_name = names[place] if is_read and place is not None else None
         self.all_names = names
         self.column_names = tuple(name for j, name in enumerate(names) if j != place)
-        self._narrow = True
-        for j, name in enumerate(names):
-            if j != place:
-                self._check(schema.field(j).type, name)
+        if not self.column_names:
+            message = f"{path} has no feature columns; at least 1 is needed beside the target; add a column of numbers"
+            raise DataError(message)
+        if not features:
+            self.select(self.column_names)
 
     def select(self, column_names: tuple[str, ...]) -> None:
         """Read these columns only, in this order."""
         self.column_names = column_names
         self._narrow = True
         for name in column_names:
+            if self.all_names.count(name) > 1:
+                message = f"{self.path} has {self.all_names.count(name)} columns named {name!r}; give each its own name"
+                raise DataError(message)
             self._check(self.file.schema_arrow.field(name).type, name)
 
     def _check(self, column_type: Any, name: str) -> None:
@@ -68,8 +76,12 @@ class ParquetRows(RowSource):
 
     def _first_value(self, name: str) -> str:
         """Return in words the first value of a column of text."""
-        for batch in self.file.iter_batches(batch_size=1, columns=[name]):
-            return f", first {batch.column(0)[0].as_py()!r} at data row 1"
+        row = 0
+        for batch in self.file.iter_batches(batch_size=MOST_ROWS, columns=[name]):
+            for value in batch.column(0).to_pylist():
+                row += 1
+                if value is not None:
+                    return f", first {value!r} at data row {row}"
         return ""
 
     def _unreadable(self, error: BaseException) -> str:
@@ -89,14 +101,14 @@ class ParquetRows(RowSource):
                 raise DataError(self._unreadable(error)) from error
             if batch is None:
                 return
-            places = {name: j for j, name in enumerate(batch.schema.names)}
+            table = self._table([batch])  # whose columns become NumPy arrays with a copy where one is needed
             X = np.empty((batch.num_rows, self.d), dtype)
             for j, name in enumerate(self.column_names):
-                X[:, j] = as_numbers(batch.column(places[name]))
+                X[:, j] = as_numbers(table.column(name))
             y = None
             if self.target_name is not None:
                 what = f"{self.path}, column {self.target_name!r},"
-                y = target_values(batch.column(places[self.target_name]), what)
+                y = target_values(table.column(self.target_name), what)
             yield Rows(X, y)
 
     def pieces(self) -> Iterator[tuple[Piece, Rows]]:
@@ -128,3 +140,11 @@ class ParquetRows(RowSource):
     def stamp(self) -> tuple[int, ...]:
         """Return size and time of the file."""
         return file_stamp(self.path)
+
+
+def _left_out(path: Path, names: tuple[str, ...]) -> int | None:
+    """Return the place of a column that is the target by its name, None if there is none."""
+    try:
+        return default_target_column(path, names, has_names=True)
+    except DataError:
+        return None
