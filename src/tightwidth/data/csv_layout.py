@@ -51,13 +51,13 @@ class CsvLayout:
         return self.names[: self.target] + self.names[self.target + 1 :]
 
 
-def csv_layout(path: Path, target: str | int | None) -> CsvLayout:
+def csv_layout(path: Path, target: str | int | None, *, least_columns: int = 2) -> CsvLayout:
     """Return the layout of a text table, judged by its first lines.
 
     Raises
     ------
     DataError
-        If the file has no lines, one column only, a header without rows, or no target column.
+        If the file has no lines, one column only where two are needed, a header without rows, or no target column.
     """
     with open_text(path) as handle:
         sample = list(islice((line for line in handle if line.strip()), SAMPLE_LINES))
@@ -69,7 +69,7 @@ def csv_layout(path: Path, target: str | int | None) -> CsvLayout:
         rows = numbered_rows(handle, delimiter)
         first_line, first = next(rows)
         second = next(rows, (0, None))[1]
-    if len(first) < 2:
+    if len(first) < least_columns:
         message = (
             f"{path} has one column; features and a target are needed, separated by comma, semicolon or tab; "
             "add the missing columns"
