@@ -7,6 +7,7 @@ import numpy as np
 
 from tightwidth.data.checks import default_names
 from tightwidth.data.rows.source import Piece, Rows, RowSource
+from tightwidth.data.target import plain_target
 from tightwidth.errors import DataError
 
 Batches = Iterable[Any] | Callable[[], Iterable[Any]]
@@ -21,12 +22,12 @@ class BatchRows(RowSource):
     def __init__(self, batches: Batches) -> None:
         self.name = "the stream"
         self.batches = batches
-        first = None if _is_one_shot(batches) else next(self._checked(), None)
-        if first is None and not _is_one_shot(batches):
+        first = next(self._checked(), None)
+        if first is None:
             message = "the stream has no batch; needed are batches (X, y) of at least one row each; give some"
             raise DataError(message)
-        again = None if first is None else next(self._checked(), None)
-        if first is None or again is None or not np.array_equal(first.X, again.X):
+        again = None if isinstance(batches, Iterator) else next(self._checked(), None)
+        if again is None or not np.array_equal(first.X, again.X):
             message = (
                 "the stream cannot be started again, and it is read more than once; give a list, an object whose "
                 "iter() starts anew, or a function that returns an iterator; or call partial_fit on each batch"
@@ -61,8 +62,8 @@ class BatchRows(RowSource):
             if y.ndim not in (1, 2) or len(y) != len(X):
                 message = f"batch {place} of the stream has {len(X)} rows and y of shape {y.shape}; give a target a row"
                 raise DataError(message)
-            if y.dtype.kind == "O":
-                y = y.astype(np.str_)
+            if y.dtype.kind not in "biufU":
+                y = plain_target(y, name=f"batch {place} of the stream")
             is_single = X.dtype.kind == "f" and X.dtype.itemsize == 4
             yield Rows(np.ascontiguousarray(X, np.float32 if is_single else np.float64), y)
 
@@ -92,8 +93,3 @@ class BatchRows(RowSource):
     def stamp(self) -> tuple[int, ...]:
         """Return nothing: the digests of the batches tell whether they are the same."""
         return ()
-
-
-def _is_one_shot(batches: Batches) -> bool:
-    """Return whether this is an iterator, which ends once and for all."""
-    return not callable(batches) and iter(batches) is batches

@@ -7,6 +7,7 @@ import numpy as np
 from tightwidth.data.builtin import BUILTIN_NAMES
 from tightwidth.data.checks import check_same_length
 from tightwidth.data.files import SUFFIXES, check_readable, load
+from tightwidth.data.plain_arrays import member, plain_load
 from tightwidth.data.rows.csv_rows import CsvRows
 from tightwidth.data.rows.npy_rows import open_npy
 from tightwidth.data.rows.parquet_rows import ParquetRows
@@ -14,6 +15,7 @@ from tightwidth.data.rows.source import ArrayRows, RowSource
 from tightwidth.data.rows.svmlight_rows import SvmlightRows
 from tightwidth.data.target import readable_list
 from tightwidth.errors import DataError
+from tightwidth.memory import check_fits
 
 SVMLIGHT = (".svm", ".svmlight", ".libsvm")
 
@@ -50,6 +52,8 @@ def open_rows(
         return _selected(ArrayRows(table.X, table.target, table.column_names, name=source), columns)
     path = Path(source)
     suffix = path.suffix.lower()
+    if suffix == ".npz" and target is None and labels is None and not needs_target:
+        return _selected(ArrayRows(_points(path), None, None, name=str(path)), columns)
     if suffix not in SUFFIXES or suffix == ".npz":
         table = load(source, target=target, labels=labels)  # refuses what is none of these
         return _selected(ArrayRows(table.X, table.target, None, name=str(path)), columns)
@@ -62,10 +66,11 @@ def open_rows(
     if labels is not None:
         message = f"--labels (labels= in Python) is for .npy files and {path} is none; drop it, or use --target"
         raise DataError(message)
+    features = columns if isinstance(columns, tuple) else ()
     if suffix == ".csv":
-        return _selected(CsvRows(path, target, needs_target=needs_target), columns)
+        return _selected(CsvRows(path, target, needs_target=needs_target, features=features), columns)
     if suffix == ".parquet":
-        return _selected(ParquetRows(path, target, needs_target=needs_target), columns)
+        return _selected(ParquetRows(path, target, needs_target=needs_target, features=features), columns)
     d = columns if isinstance(columns, int) or columns is None else len(columns)
     return SvmlightRows(path, target, n_features=d)
 
@@ -82,6 +87,23 @@ def rows_of_arrays(X: np.ndarray, y: np.ndarray) -> ArrayRows:
     return ArrayRows(X, y, None, name="X")
 
 
+def _points(path: Path) -> np.ndarray:
+    """Return the array X of a .npz file, whatever else it holds."""
+    check_readable(path)
+    check_fits(float(path.stat().st_size), f"{path} in memory", "give fewer rows or columns")
+    arrays = plain_load(path)
+    if isinstance(arrays, np.ndarray) or "X" not in arrays.files:
+        held = "a single array" if isinstance(arrays, np.ndarray) else readable_list(arrays.files) or "no arrays"
+        message = f"{path} holds {held}; an array X is needed; write it with np.savez(path, X=X)"
+        raise DataError(message)
+    with arrays:
+        X = member(arrays, "X", path)
+    if X.ndim != 2:
+        message = f"{path} has X of shape {X.shape}; two dimensions are needed, [points, features]; reshape it"
+        raise DataError(message)
+    return X
+
+
 def _selected(rows: RowSource, columns: tuple[str, ...] | int | None) -> RowSource:
     """Return the rows with the features of a model."""
     if columns is None:
@@ -95,8 +117,11 @@ def _selected(rows: RowSource, columns: tuple[str, ...] | int | None) -> RowSour
                 f"{readable_list(missing)}; its columns are {readable_list(known)}; give the columns of the fit"
             )
             raise DataError(message)
-        if tuple(columns) != rows.column_names:
-            rows.select(tuple(columns))
+        twice = [name for name in columns if known.count(name) > 1]
+        if twice and columns != rows.column_names:
+            message = f"{rows.name} has {known.count(twice[0])} columns named {twice[0]!r}; give each its own name"
+            raise DataError(message)
+        rows.select(columns)
         return rows
     d = columns if isinstance(columns, int) else len(columns)
     if rows.d != d:

@@ -10,6 +10,9 @@ import numpy as np
 
 from tightwidth.data.rows.source import MOST_ROWS, Piece, Rows, RowSource, file_stamp
 from tightwidth.errors import DataError
+from tightwidth.memory import check_fits
+
+LEAST_HELD = 1024  # rows that are shuffled at a time, however long they are
 
 
 class SvmlightRows(RowSource):
@@ -40,6 +43,8 @@ class SvmlightRows(RowSource):
             message = f"{path} has the index {most}, and {n_features} features are needed; give the columns of the fit"
             raise DataError(message)
         self._width = self._first + (found if n_features is None else n_features)
+        d = self._width - self._first
+        check_fits(8.0 * LEAST_HELD * d, f"{LEAST_HELD} rows of {path} with {d} features", "give fewer features")
         self.column_names = tuple(str(index) for index in range(self._first, self._width))
 
     def _cut(self, rows: int) -> Iterator[tuple[int, int, bytes, int]]:
