@@ -48,8 +48,8 @@ class ColumnStatistics:
         """
         with np.errstate(over="ignore"):
             spread = self.high - self.low
-        too_far = ~np.isfinite(self.squares + self.n * self.mean**2)
-        too_near = (spread >= LEAST_SPREAD) & ~(self.squares > 0)
+            too_far = ~np.isfinite(self.squares + self.n * self.mean**2)
+        too_near = (spread >= LEAST_SPREAD) & ~(self.squares > LEAST_SPREAD)
         for j in np.flatnonzero(too_far | too_near)[:1]:
             message = (
                 f"{name}, column {column_names[j]!r}: values run from {self.low[j]:g} to {self.high[j]:g}, whose "

@@ -62,8 +62,8 @@ class ClassCounter:
         self.name = name
         self.counts: Counter[Any] = Counter()
 
-    def add(self, target: np.ndarray, first_row: int) -> None:
-        """Take the targets of a piece into account.
+    def add(self, target: np.ndarray, first_row: int) -> np.ndarray:
+        """Take the targets of a piece into account, and return them.
 
         Raises
         ------
@@ -84,6 +84,7 @@ class ClassCounter:
                 f"(--task regress)"
             )
             raise DataError(message)
+        return target
 
     def found(self) -> Classes:
         """Return the classes.
@@ -120,8 +121,8 @@ class ValueStatistics:
         self.name = name
         self.columns: ColumnStatistics | None = None
 
-    def add(self, target: np.ndarray, first_row: int) -> None:
-        """Take the targets of a piece into account.
+    def add(self, target: np.ndarray, first_row: int) -> np.ndarray:
+        """Take the targets of a piece into account, and return them as numbers, [n, K].
 
         Raises
         ------
@@ -132,6 +133,7 @@ class ValueStatistics:
         if self.columns is None:
             self.columns = ColumnStatistics(values.shape[1])
         self.columns.add(values)
+        return values
 
     def found(self) -> Standardizer:
         """Return what centres and scales the values."""
