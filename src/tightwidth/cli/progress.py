@@ -34,6 +34,7 @@ class StepProgress:
         self.bar: Progress | None = None
         self.status: Status | None = None
         self.started = self.last_line = 0.0
+        self.before = 0  # done before the start, in a run that was taken up
 
     def __enter__(self) -> "StepProgress":
         """Start showing."""
@@ -49,7 +50,9 @@ class StepProgress:
 
     def wait(self, text: str) -> None:
         """Show on a terminal that work without steps goes on, until the next call."""
-        if self.console.is_terminal and not self.console.quiet:
+        if self.status is not None:
+            self.status.update(text)
+        elif self.console.is_terminal and not self.console.quiet:
             self.status = self.console.status(text)
             self.status.start()
 
@@ -68,13 +71,14 @@ class StepProgress:
         self._stop_waiting()
         if self.started == 0.0:
             self.started = self.last_line = time.monotonic()
+            self.before = done
         if self.console.is_terminal:
             self._bar(done, planned, note)
             return
         now = time.monotonic()
         if now - self.last_line >= SECONDS_BETWEEN_LINES:
             self.last_line = now
-            rate = done / (now - self.started)
+            rate = max(done - self.before, 1) / (now - self.started)
             left = (planned - done) / rate
             self.say(
                 f"{self.unit.removesuffix('s')} {done:,} of {self.at_most}{planned:,}, {rate:,.0f} {self.unit}/s, "
