@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tightwidth.cli.options import AUTO, auto_or, check_writable
+from tightwidth.cli.options import AUTO, auto_or, check_kept, check_writable
 from tightwidth.errors import InputError
 
 TASKS = ("classify", "regress")
@@ -60,15 +60,13 @@ def fit(
     if class_weight not in (None, "balanced") or (class_weight and task == "regress"):
         message = f"--class-weight {class_weight} is for --task classify, and balanced is the only one; leave it out"
         raise InputError(message)
+    check_writable(output)
     checkpoint = output.with_name(output.name + ".checkpoint") if checkpoint is None else checkpoint
-    for file in (output, checkpoint):
-        check_writable(file)
-    if output.absolute() == checkpoint.absolute():
+    check_writable(checkpoint)
+    if output.resolve() == checkpoint.resolve():
         message = f"--output and --checkpoint are one file, {output}; give two"
         raise InputError(message)
-    if Path(data).absolute() in (output.absolute(), checkpoint.absolute()):
-        message = f"DATA {data} would be overwritten; give --output another file"
-        raise InputError(message)
+    check_kept({f"DATA {data}": Path(data), f"--labels {labels}": labels}, output, checkpoint)
     parameters = {
         "n_pairs": pairs,
         "output_scale": output_scale,

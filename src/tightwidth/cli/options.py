@@ -40,6 +40,14 @@ def check_writable(path: Path | None) -> None:
         raise InputError(message)
 
 
+def check_kept(read: dict[str, Path | None], *written: Path) -> None:
+    """Raise before the run if a file that is read is one of those to be written."""
+    for name, path in read.items():
+        if path is not None and path.resolve() in [file.resolve() for file in written]:
+            message = f"{name} would be overwritten; give --output another file"
+            raise InputError(message)
+
+
 def check_figure_format(path: Path | None) -> None:
     """Raise before the run if the suffix names no format of figures."""
     if path is not None and path.suffix not in (".png", ".pdf", ".svg"):

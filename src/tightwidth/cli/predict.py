@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tightwidth.cli.options import check_writable
+from tightwidth.cli.options import check_kept, check_writable
 from tightwidth.errors import InputError
 
 SUFFIXES = (".csv", ".npy", ".parquet")
@@ -28,9 +28,7 @@ def predict(
         message = f"--scores needs columns with names, which {output} cannot hold; give a .csv or .parquet file"
         raise InputError(message)
     check_writable(output)
-    if output.absolute() in (Path(data).absolute(), model.absolute()):
-        message = f"--output {output} would overwrite what is read; give another file"
-        raise InputError(message)
+    check_kept({f"DATA {data}": Path(data), f"MODEL {model}": model}, output)
     from tightwidth.cli import model_run
 
     n = model_run.predict(model, data, output, target=target, scores=scores)
