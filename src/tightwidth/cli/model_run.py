@@ -67,7 +67,7 @@ def predict(model: Path, data: str, output: Path, *, target: str | None, scores:
     try:
         with StepProgress(quiet=False) as progress, writer(partial, names) as write, _without_remarks_on_names():
             for _, rows in _checked(source, progress):
-                write(np.asarray(estimator.predict(rows.X)), _scores(estimator, rows.X) if scores else None)
+                write(_predicted(estimator, rows.X), _scores(estimator, rows.X) if scores else None)
                 n += len(rows.X)
         if n == 0:
             message = f"{data} has no rows; at least 1 is needed; give more"
@@ -76,6 +76,12 @@ def predict(model: Path, data: str, output: Path, *, target: str | None, scores:
     finally:
         partial.unlink(missing_ok=True)
     return n
+
+
+def _predicted(estimator: Any, X: np.ndarray) -> np.ndarray:
+    """Return predictions, as numbers or text of one width for all blocks."""
+    found = np.asarray(estimator.predict(X))
+    return found.astype(estimator.classes_.astype(np.str_).dtype) if found.dtype.kind == "O" else found
 
 
 def _names_of_scores(estimator: Any) -> list[str]:
@@ -129,7 +135,7 @@ def _same(target: np.ndarray, classes: np.ndarray, texts: np.ndarray, places: np
     """Return where the target is the class of that place; a number written as text is that number."""
     if target.dtype.kind != "U" and not is_text:
         return target == classes[places]
-    if target.dtype.kind == "U" and not is_text:
+    if target.dtype.kind == "U" and classes.dtype.kind in "iuf":
         found, inverse = np.unique(target, return_inverse=True)
         values = np.array([_float(str(text)) for text in found])[inverse]
         return values == classes.astype(np.float64)[places]
@@ -149,6 +155,9 @@ def _score_of_values(estimator: Any, source: RowSource, progress: StepProgress, 
         assert rows.target is not None
         values = numbers(rows.target, first, source.name)
         found = np.asarray(estimator.predict(rows.X), np.float64).reshape(len(values), -1)
+        if found.shape != values.shape:
+            message = f"{settings['model']} predicts {found.shape[1]} values a row; a model of one is needed to score"
+            raise InputError(message)
         residues += float(np.sum((values - found) ** 2))
         spread = ColumnStatistics(values.shape[1]) if spread is None else spread
         spread.add(values)
