@@ -1,6 +1,5 @@
 """Run `fit_stream` with progress, write the model, and report what came out."""
 
-import math
 import time
 import warnings
 from pathlib import Path
@@ -15,7 +14,8 @@ from tightwidth.cli import interrupts
 from tightwidth.cli.progress import StepProgress
 from tightwidth.errors import InputError
 from tightwidth.estimators import DepthTwoClassifier, DepthTwoRegressor
-from tightwidth.estimators.stream_fit import StreamProgress, fit_stream_steps
+from tightwidth.estimators.stream_fit import fit_stream_steps
+from tightwidth.estimators.stream_run import StreamProgress, StreamWarning
 from tightwidth.network import n_parameters
 from tightwidth.records import FitRecord
 from tightwidth.shared_outputs import CUT
@@ -26,7 +26,13 @@ MEASURES = {"classify": "wrong before they were learnt from", "regress": "mean l
 def run(
     data: str, *, task: str, output: Path, parameters: dict[str, Any], settings: dict[str, Any], quiet: bool
 ) -> FitRecord:
-    """Fit, write the model, delete the checkpoint, and return the record."""
+    """Fit, write the model, delete the checkpoint, and return the record.
+
+    Raises
+    ------
+    InputError
+        If the seed is out of its range, or what was learnt is not finite.
+    """
     if not 0 <= parameters["random_state"] < 2**32:
         message = f"seed={parameters['random_state']} must be a whole number from 0 to {2**32 - 1}"
         raise InputError(message)
@@ -34,14 +40,17 @@ def run(
     checkpoint: Path = settings["checkpoint"]
     began = time.perf_counter()
     with StepProgress(quiet=quiet, unit="rows", at_most=False) as progress, warnings.catch_warnings():
+        warnings.simplefilter("default", StreamWarning)
         warnings.showwarning = lambda message, *_args, **_more: progress.say(f"note: {message}")
-        if checkpoint.exists() and not settings["anew"]:
-            progress.say(f"going on from {checkpoint}")
+        goes_on = checkpoint.exists() and not settings["anew"]
         steps = fit_stream_steps(estimator, data, **settings)
         try:
             while True:
                 event = next(steps)
                 interrupts.check()
+                if goes_on and event.doing == "fit":  # the checkpoint is of this job
+                    progress.say(f"going on from {checkpoint}")
+                    goes_on = False
                 _show(event, progress, task)
         except StopIteration as end:
             estimator = end.value
@@ -50,6 +59,10 @@ def run(
             if checkpoint.exists():
                 progress.say(f"interrupted; {checkpoint} keeps how far the run is: the same command goes on from there")
             raise
+    if not all(np.isfinite(array).all() for array in (estimator.certificate_.misses, *estimator.trained_)):
+        checkpoint.unlink(missing_ok=True)
+        message = "the loss is not finite: the rate was too large; give a smaller --learning-rate, or auto"
+        raise InputError(message)
     models.save(estimator, output)
     checkpoint.unlink(missing_ok=True)
     return _record(estimator, data, task, output, time.perf_counter() - began)
@@ -125,6 +138,3 @@ def print_report(record: FitRecord) -> None:
     ]
     for line in lines:
         typer.echo(line)
-    if not math.isfinite(record.online_mean):
-        message = "the loss is not finite: the rate was too large; give a smaller --learning-rate, or auto"
-        raise InputError(message)

@@ -264,6 +264,8 @@ class StreamRun:
         """Write the checkpoint; the run goes on if it cannot be written."""
         assert self.state is not None
         assert self.plan is not None
+        if not math.isfinite(online_misses(self.state).total):
+            return  # there is nothing to go on from
         try:
             Checkpoint(self._job(), self.seed, self.plan, self.position, kept_state(self.state)).write(path)
         except InputError as error:
