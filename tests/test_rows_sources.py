@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow
@@ -21,7 +22,7 @@ M = 2 * MOST_ROWS + 100  # three pieces
 PIECES = [1, 2, 3, 7]  # rows of a piece, for small files
 
 
-def numbers(m=M, d=3, dtype=np.float64):
+def numbers(m=M, d=3, dtype: Any = np.float64):
     return np.random.default_rng(d).standard_normal((m, d)).astype(dtype)
 
 
@@ -33,13 +34,13 @@ def in_pieces_of(monkeypatch, n_rows):
     monkeypatch.setattr(RowSource, "piece_rows", property(lambda _: n_rows))
 
 
-def joined(parts):
+def joined(parts) -> tuple[np.ndarray, Any]:
     """Return all rows and all targets of pieces."""
     X = np.concatenate([rows.X for rows in parts])
     return X, None if parts[0].target is None else np.concatenate([rows.target for rows in parts])
 
 
-def check_pieces(source):
+def check_pieces(source) -> tuple[np.ndarray, Any]:
     """Check that pieces follow one another, are small, and can be read in any order; return the rows."""
     pieces, parts = zip(*source.pieces(), strict=True)
     assert [piece.n_rows for piece in pieces] == [len(rows.X) for rows in parts]
@@ -340,7 +341,7 @@ class TestBatches:
     def test_targets_are_as_in_files(self):
         X = numbers(2)
         source = BatchRows([(X, np.array(["u", None], object)), (X.tolist(), [1, 2])])
-        assert [rows.target.tolist() for _, rows in source.pieces()] == [["u", ""], [1, 2]]
+        assert [np.asarray(rows.target).tolist() for _, rows in source.pieces()] == [["u", ""], [1, 2]]
 
     def test_what_runs_out(self):
         one = (numbers(3), words(3))
@@ -384,7 +385,8 @@ class TestColumnsOfAModel:
     def test_by_name_in_another_order_and_with_others(self, tmp_path):
         X = numbers(9, 4)
         for path in self.files(tmp_path, ["c", "z", "a", "b", "y"], X, np.arange(9)):
-            for settings in ({}, {"needs_target": False}, {"target": "y", "needs_target": False}):
+            given: list[dict[str, Any]] = [{}, {"needs_target": False}, {"target": "y", "needs_target": False}]
+            for settings in given:
                 source = open_rows(path, columns=("a", "b", "c"), **settings)
                 np.testing.assert_array_equal(check_pieces(source)[0], X[:, [2, 3, 0]])
                 assert source.column_names == ("a", "b", "c")

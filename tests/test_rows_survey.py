@@ -223,7 +223,7 @@ class TestSample:
             rows = self.drawn(seed, [1, 4999, 10_000, 3, 4997])
             places = rows.X[:, 0]
             assert len(np.unique(places)) == SAMPLE_ROWS
-            assert rows.target.tolist() == [str(place) for place in places]
+            assert np.asarray(rows.target).tolist() == [str(place) for place in places]
             counts += np.bincount(places * self.CELLS // self.N, minlength=self.CELLS)
         statistic, limit = thresholds.chi_square(counts)  # drawn without replacement, counts vary even less
         assert statistic < limit
@@ -301,7 +301,7 @@ class TestOrderOfTargets:
 
 
 class TestPasses:
-    PIECES = tuple(Piece(unit, 10 * place, 10, (place, 0, 0)) for place, unit in enumerate(np.arange(40) // 4))
+    PIECES = tuple(Piece(place // 4, 10 * place, 10, (place, 0, 0)) for place in range(40))
 
     def test_every_piece_once_in_groups_of_the_buffer(self):
         for buffer in (1, 10, 35, 60, 10_000):
