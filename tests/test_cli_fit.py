@@ -85,8 +85,8 @@ def check_agrees(call, model, source, X, options=()):
     for suffix in (".csv", ".npy", ".parquet"):
         path = Path("predictions").with_suffix(suffix)
         done = call("predict", model, source, "-o", path, *options)
-        assert (done.code, done.out) == (0, "")
-        assert done.err == f"wrote {len(X):,} predictions to {path}\n"
+        assert (done.code, done.err) == (0, "")
+        assert done.out == f"wrote {len(X):,} predictions to {path}\n"
         found = read_predictions(path)["prediction"]
         np.testing.assert_array_equal(found.astype(expected.dtype), expected)
     assert not list(Path().glob("*.partial"))
@@ -318,7 +318,7 @@ def test_as_a_command_of_its_own(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert strict(done.stdout)["n_rows"] == M
     done = call("predict", "m", "train.csv", "-o", "p.npy")
-    assert (done.returncode, done.stdout) == (0, "")
+    assert (done.returncode, done.stderr) == (0, "")
     np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), tw.load(tmp_path / "m").predict(X))
     done = call("score", "m", "train.csv", "--at-least", 1.1)
     assert (done.returncode, done.stderr) == (1, "")

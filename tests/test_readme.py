@@ -23,6 +23,7 @@ OUTPUTS = [  # of the blocks
     r"\d\.\d parameters a point, at least 9\d\.\d% certified\n",
     r"condition \d\.\de\+0\d\n",
     r"16: the least that is taken \(q d = 2 m asks for fewer\)\n",
+    r"256 columns, within 0\.1\d of a function of norm 1\n",
     r"W \(3, 32, 14\), u \(3, 32\), off by \de-(0[89]|1\d)\n",
 ]
 COMMANDS = [

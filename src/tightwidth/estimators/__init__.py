@@ -18,7 +18,7 @@ __all__ = [
     "DepthTwoClassifier",
     "DepthTwoRegressor",
     "NTKClassifier",
-"NTKFeatures",
+    "NTKFeatures",
     "NTKKernel",
     "NTKRegressor",
     "StreamProgress",

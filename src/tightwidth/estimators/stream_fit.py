@@ -64,7 +64,7 @@ def fit_stream(
     --------
     >>> from tightwidth.estimators import DepthTwoClassifier
     >>> model = fit_stream(DepthTwoClassifier(random_state=0), "breast_cancer", n_passes=5)
-    >>> model.certificate_.misses < 0.1
+    >>> model.certificate_.misses < 0.2
     True
     """
     steps = fit_stream_steps(estimator, source, **settings)

@@ -29,7 +29,7 @@ def groups_of_pass(pieces: Sequence[Piece], buffer_rows: int, *, seed: int, whic
     units: dict[int, list[int]] = {}
     for place, piece in enumerate(pieces):
         units.setdefault(piece.unit, []).append(place)
-    shuffled = np.random.default_rng([seed, which]).permutation(len(units))
+    shuffled = np.random.default_rng([seed, 0, which]).permutation(len(units))
     parts = list(units.values())
     groups: list[Group] = []
     current: list[int] = []
@@ -47,7 +47,7 @@ def groups_of_pass(pieces: Sequence[Piece], buffer_rows: int, *, seed: int, whic
 
 def order_in_group(n: int, *, seed: int, which: int, group: int) -> np.ndarray:
     """Return the order of the n rows of a group."""
-    return np.random.default_rng([seed, which, group]).permutation(n)
+    return np.random.default_rng([seed, 1, which, group]).permutation(n)
 
 
 def read_group(source: RowSource, known: Survey, group: Group):
