@@ -202,6 +202,8 @@ def _documented(node: ast.AST, name: str) -> Iterator[tuple[ast.Module | Definit
     if isinstance(node, ast.Module):
         yield node, name
     for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr):  # most nodes; none has a definition below it
+            continue
         child_name = name
         if isinstance(child, Definition):
             child_name = f"{name}.{child.name}"
