@@ -56,7 +56,13 @@ def main() -> None:
         "--json",
         "--anew",
     ]
-    command += ["--json", "--anew", "--no-standardize", "--on-sphere", "require"]  # the rows are unit vectors as they are
+    command += [
+        "--json",
+        "--anew",
+        "--no-standardize",
+        "--on-sphere",
+        "require",
+    ]  # the rows are unit vectors as they are
     began = time.perf_counter()
     done = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     seconds = time.perf_counter() - began

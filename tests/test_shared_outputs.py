@@ -11,7 +11,7 @@ import pytest
 
 import certificate_oracles as oracle
 from thresholds import hoeffding
-from tightwidth import activations, algorithm1, losses, network, sampling, shared_outputs, weighted_sampling
+from tightwidth import activations, algorithm1, losses, network, sampling, shared_outputs, shared_run, weighted_sampling
 
 M, D, Q, K = 12, 4, 5, 3
 
@@ -23,9 +23,7 @@ def sample(dtype: Any = np.float64):
 
 def run_of(loss="logistic", batch_size=2, eta=0.7, adapts=False, dtype: Any = np.float64):
     with jax.enable_x64(dtype == np.float64):
-        return shared_outputs.SharedRun(
-            losses.get(loss), batch_size, adapts, jnp.full(K, eta, dtype), jax.random.key(3)
-        )
+        return shared_run.SharedRun(losses.get(loss), batch_size, adapts, jnp.full(K, eta, dtype), jax.random.key(3))
 
 
 def start(B, dtype=np.float64):
@@ -159,7 +157,7 @@ def test_the_rate_that_grows_and_its_mean():
     X = oracle.sphere(rng, 60, D)
     Y = rng.choice([-1.0, 1.0], (60, K))
     with jax.enable_x64(True):
-        run = shared_outputs.SharedRun(
+        run = shared_run.SharedRun(
             losses.get("hinge"), 5, True, jnp.asarray([0.01, 0.1, 10.0]), jax.random.key(3), "sign", True
         )
     nets = start(math.inf)
@@ -201,9 +199,7 @@ def test_rows_are_judged_as_a_whole(judged):
     places = rng.integers(0, K, M)
     Y = np.where(places[:, None] == np.arange(K), 1.0, -1.0)
     with jax.enable_x64(True):
-        run = shared_outputs.SharedRun(
-            losses.get("squared"), 4, False, jnp.full(K, 40.0), jax.random.key(3), judged, False
-        )
+        run = shared_run.SharedRun(losses.get("squared"), 4, False, jnp.full(K, 40.0), jax.random.key(3), judged, False)
     nets = start(math.inf)
     Psi = oracle.features(X, nets.W_half, "relu")
     state, v = run.init(nets), np.zeros((K, Q * D))

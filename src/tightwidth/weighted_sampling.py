@@ -66,7 +66,6 @@ class InOrder(eqx.Module):
     Y: Float[Array, "n b K"]
     shares: Float[Array, "n b"]
     first: Int32[Array, ""]
-    cached: Float[Array, "n b q"] | None = None
 
     def draw(self, key: PRNGKeyArray, steps: Int32[Array, " n"], batch_size: int) -> Int32[Array, " n"]:
         """Return the places of the steps."""
@@ -74,7 +73,7 @@ class InOrder(eqx.Module):
 
     def batch(self, rows: Int32[Array, ""]) -> Batch:
         """Return the batch of one step."""
-        return self.X[rows], self.Y[rows], self.shares[rows], None if self.cached is None else self.cached[rows]
+        return self.X[rows], self.Y[rows], self.shares[rows], None
 
 
 WeightedSource = Weighted | Whole | InOrder

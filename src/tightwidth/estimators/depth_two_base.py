@@ -35,7 +35,8 @@ from tightwidth.memory import check_fits, fits
 from tightwidth.online_loss import Interval
 from tightwidth.precision import in_precision_of
 from tightwidth.run_settings import weights_key
-from tightwidth.shared_outputs import Outputs, SharedState, init_outputs, predict_outputs
+from tightwidth.shared_outputs import Outputs, init_outputs, predict_outputs
+from tightwidth.shared_run import SharedState
 from tightwidth.weighted_sampling import in_order, weighted, whole
 
 ITERATES = ("average", "last", "random")

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from tightwidth.precision import in_precision_of
-from tightwidth.shared_outputs import Outputs, SharedRun, SharedState
+from tightwidth.shared_outputs import Outputs
+from tightwidth.shared_run import SharedRun, SharedState
 
 KEPT_ELSEWHERE = (".networks.W_half", ".networks.inverse_B")  # they never change
 

@@ -24,11 +24,13 @@ from tightwidth.estimators.stream_checkpoint import Checkpoint, Position, check_
 from tightwidth.estimators.stream_data import GroupData, GroupLoader, Targets, steps_of_chunk
 from tightwidth.estimators.training import online_misses, settings_of
 from tightwidth.online_loss import Interval, OnlineLoss
-from tightwidth.shared_outputs import SharedState
+from tightwidth.shared_run import SharedState
 
 FEW_ROWS = 1 << 20  # as many are learnt from if the number of passes is left open, and the file has fewer
 MOST_PASSES = 40
 SECONDS_A_LOOK = 0.3
+FAST_BATCH = 256  # rows at which the products of a step are near their full speed
+MANY_STEPS = 1000  # of such batches in a pass: then larger batches than d/R^2 cost little accuracy
 
 
 class StreamWarning(UserWarning):
@@ -144,10 +146,14 @@ class StreamRun:
             "seed": self.seed,
             "drawn_from": m,
         }
+        reasons = {}
+        if fixed["batch_size"] is None and m >= MANY_STEPS * FAST_BATCH:
+            fixed = {**fixed, "batch_size": FAST_BATCH}
+            reasons["batch_size"] = f"{FAST_BATCH}: the products are fast, and {m} rows make many steps of it"
         asked = plan_fit(points, Y, weights, **settings, **{**fixed, "n_steps": 1})
         T = self.n_passes * math.ceil(m / asked.batch_size)
         given = {**fixed, "n_pairs": asked.n_pairs, "batch_size": asked.batch_size, "n_steps": T}
-        reasons = {**asked.reasons, "n_steps": f"{T}: {self.n_passes} passes over {m} rows"}
+        reasons = {**asked.reasons, **reasons, "n_steps": f"{T}: {self.n_passes} passes over {m} rows"}
         if asked.learning_rate is None:
             reasons["learning_rate"] = "M/sqrt(sum of the squared gradients), M the distance from the start so far"
             return dataclasses.replace(asked, n_steps=T, reasons=reasons)

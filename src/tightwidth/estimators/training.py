@@ -16,7 +16,8 @@ from tightwidth.losses import Loss
 from tightwidth.online_loss import Interval, OnlineLoss
 from tightwidth.precision import in_precision_of
 from tightwidth.run_settings import RANDOM_ITERATE, STEPS
-from tightwidth.shared_outputs import Outputs, SharedRun, SharedState, Trained
+from tightwidth.shared_outputs import Outputs, Trained
+from tightwidth.shared_run import SharedRun, SharedState
 from tightwidth.weighted_sampling import WeightedSource
 
 STEPS_A_LOOK = 100  # where every step takes all rows
