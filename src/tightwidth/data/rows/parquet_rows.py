@@ -39,6 +39,7 @@ class ParquetRows(RowSource):
             self.file = parquet.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False)
         except self._errors as error:
             raise DataError(self._unreadable(error)) from error
+        self._at, self._reading = (-1, 0), iter(())
         schema = self.file.schema_arrow
         names = tuple(str(name) for name in schema.names)
         is_read = needs_target or target is not None
@@ -55,6 +56,7 @@ class ParquetRows(RowSource):
     def select(self, column_names: tuple[str, ...]) -> None:
         """Read these columns only, in this order."""
         self.column_names = column_names
+        self._at = (-1, 0)
         self._narrow = True
         for name in column_names:
             if self.all_names.count(name) > 1:
@@ -123,19 +125,22 @@ class ParquetRows(RowSource):
 
     def read(self, pieces: Iterable[Piece]) -> Iterator[Rows]:
         """Yield what these pieces hold."""
-        at, batches = (-1, -1), iter(())
         for piece in pieces:
             group, within, _ = piece.place
-            if at[0] != group or at[1] > within:
-                at, batches = (group, 0), self._batches(group)
-            for rows in batches:
-                came, at = at[1], (group, at[1] + len(rows.X))
+            if self._at[0] != group or self._at[1] > within:
+                self._begin(group)
+            for rows in self._reading:
+                came, self._at = self._at[1], (group, self._at[1] + len(rows.X))
                 if came == within:
                     yield rows
                     break
             else:
                 message = f"{self.path} has fewer rows than when it was first read; put the file back to go on"
                 raise DataError(message)
+
+    def _begin(self, group: int) -> None:
+        """Go to the start of a row group; where the last call has stopped reading goes on without that."""
+        self._at, self._reading = (group, 0), self._batches(group)
 
     def stamp(self) -> tuple[int, ...]:
         """Return size and time of the file."""
