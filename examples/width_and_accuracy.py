@@ -55,7 +55,7 @@ def main() -> None:
     axis.set_xticks(WIDTHS, [str(q) for q in WIDTHS])
     axis.set(xlabel="pairs of hidden neurons q", ylabel="right, of held-out digits")
     axis.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
-    axis.legend(frameon=False)
+    axis.legend(framealpha=1, edgecolor="none")
     axis.spines[["top", "right"]].set_visible(False)
     fig.savefig(given.figure, dpi=150)
     print(f"wrote {given.figure}")

@@ -16,7 +16,7 @@ from tightwidth.errors import DataError, InputError
 def written(path: Path) -> dict[str, np.ndarray]:
     tensors = {
         "W": np.arange(6.0).reshape(2, 3),
-        "V": np.float32([[1.5], [2.5]]).T,
+        "V": np.array([[1.5, 2.5]], np.float32),
         "t": np.array(3, np.int32),
         "rows": np.zeros((0, 4), np.uint32),
         "is_last": np.array([True, False]),

@@ -162,7 +162,7 @@ def test_the_rate_that_grows_and_its_mean():
         )
     nets = start(math.inf)
     state = run.follow(run.init(nets), chunk_of(X, Y, 5), 12)
-    Psi = oracle.features(X, nets.W_half, "relu")
+    Psi, mean, iterates = oracle.features(X, nets.W_half, "relu"), np.zeros(0), np.zeros(0)
     rows = [list(range(5 * t, 5 * t + 5)) for t in range(12)]
     for k, first in enumerate((0.01, 0.1, 10.0)):
         iterates, reaches, _ = grown(Psi, Y[:, k], rows, first)

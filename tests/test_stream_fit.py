@@ -99,6 +99,7 @@ def test_it_is_algorithm_1_in_the_order_of_the_passes(n_classes):
         wrong = h.argmax(axis=0) != y[batch] if n_classes > 2 else signs[batch, 0] * h[0] <= 0
         shares.append(wrong.mean())
     assert model.certificate_.misses == pytest.approx(np.mean(shares), rel=1e-9)
+    assert model.certificate_.misses_interval is not None
     low, high = model.certificate_.misses_interval
     assert low < np.mean(shares) < high
     assert model.certificate_.intervals == ()  # rows have been seen twice
@@ -114,7 +115,7 @@ def same_model(a: Any, b: Any) -> bool:
 def test_killed_after_every_checkpoint_it_ends_with_the_same_bits(tmp_path, monkeypatch):
     X, y = rows(3, np.float32)
     source = [(X[at : at + 500], y[at : at + 500]) for at in range(0, M, 500)]
-    settings = {"n_passes": 2, "buffer_rows": 1024}
+    settings: Any = {"n_passes": 2, "buffer_rows": 1024}
     unbroken = fit_stream(classifier(class_weight="balanced"), source, **settings)
     path, write, written = tmp_path / "c", Checkpoint.write, []
 
@@ -138,7 +139,9 @@ def test_killed_after_every_checkpoint_it_ends_with_the_same_bits(tmp_path, monk
     monkeypatch.undo()
     again = fit_stream(classifier(class_weight="balanced"), source, **settings, checkpoint=path)
     assert same_model(again, unbroken)  # a finished run is not run again
-    assert Checkpoint.read(path).position.rows == 2 * M
+    held = Checkpoint.read(path)
+    assert held is not None
+    assert held.position.rows == 2 * M
 
 
 def test_an_interrupt_writes_a_checkpoint(tmp_path, monkeypatch):
@@ -150,7 +153,7 @@ def test_an_interrupt_writes_a_checkpoint(tmp_path, monkeypatch):
         if event.doing == "fit" and event.rows > M:
             raise KeyboardInterrupt
 
-    settings = {"n_passes": 3, "buffer_rows": 1024, "checkpoint": path}
+    settings: Any = {"n_passes": 3, "buffer_rows": 1024, "checkpoint": path}
     with pytest.raises(KeyboardInterrupt):
         fit_stream(classifier(), source, **settings, progress=stop)
     held = Checkpoint.read(path)
@@ -210,7 +213,7 @@ def test_what_is_not_for_streams():
         fit_stream(classifier(early_stopping=True), source)
     for name, value in (("n_passes", 0), ("buffer_rows", -3), ("n_passes", "twice")):
         with pytest.raises(InputError, match=f"{name}={value!r} must be 'auto' or a whole number of at least 1"):
-            fit_stream(classifier(), source, **{name: value})
+            fit_stream(classifier(), source, progress=None, **{name: value})
     with pytest.raises(InputError, match=r"checkpoint_seconds=-1\.0 must be a number of at least 0"):
         fit_stream(classifier(), source, checkpoint_seconds=-1.0)
     with pytest.raises(InputError, match="target and labels are for files"):

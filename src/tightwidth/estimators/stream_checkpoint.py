@@ -84,10 +84,10 @@ class Checkpoint:
         state, held = read_tensors(path, kind="checkpoint")
         try:
             plan = FitPlan(**{**held["plan"], "norms": tuple(held["plan"]["norms"])})
-            where = held["position"]
-            position = Position(
-                **{name: tuple(value) if isinstance(value, list) else value for name, value in where.items()}
-            )
+            at: dict[str, Any] = {
+                name: tuple(value) if isinstance(value, list) else value for name, value in held["position"].items()
+            }
+            position = Position(**at)
             return cls(held["job"], int(held["seed"]), plan, position, state)
         except (KeyError, TypeError) as error:
             message = f"{path} is a checkpoint of another version of tightwidth; delete it and begin again"

@@ -172,7 +172,8 @@ class StreamRun:
             self._begin()
             self.state = self._settings().init(self.estimator._networks(self.estimator.trained_))
         assert self.plan is not None
-        run, plan, m = self._settings(), self.plan, self.survey.n_rows
+        run, plan, m, state = self._settings(), self.plan, self.survey.n_rows, self.state
+        assert state is not None
         steps = steps_of_chunk(plan.batch_size, plan.n_pairs, self.estimator.W_half_.shape[1], m)
         loader = GroupLoader(
             self.source,
@@ -189,8 +190,8 @@ class StreamRun:
         try:
             for which, g, is_last, data in self._loaded(loader):
                 for c in range(self.position.chunk, len(data.X)):
-                    chunk, n = data.chunk(c, self.state.t, self.dtype)
-                    state = run.follow(self.state, chunk, n)
+                    chunk, n = data.chunk(c, state.t, self.dtype)
+                    state = run.follow(state, chunk, n)
                     now = time.perf_counter()
                     self.state, self.position = (
                         state,
