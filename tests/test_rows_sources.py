@@ -365,7 +365,7 @@ class TestBatches:
             ([np.ones((2, 1))], "batch 1 of the stream is a ndarray; needed is a pair"),
             ([(np.ones(2), [0, 1])], r"batch 1 of the stream has X of shape \(2,\) and type float64; needed is a"),
             ([(np.array([["a"]]), [0])], r"has X of shape \(1, 1\) and type <U1; needed is a matrix of real numbers"),
-            ([(np.ones((2, 1)), [0])], r"batch 1 of the stream has 2 rows and y of shape \(1,\); give one target"),
+            ([(np.ones((2, 1)), [0])], r"batch 1 of the stream has 2 rows and y of shape \(1,\); give a target"),
         ],
     )
     def test_refusals(self, batches, text):
