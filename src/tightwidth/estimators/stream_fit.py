@@ -32,7 +32,8 @@ def fit_stream(
     Parameters
     ----------
     estimator
-        A `DepthTwoClassifier` or `DepthTwoRegressor`; its parameters count but for ``n_steps`` and early stopping.
+        A `DepthTwoClassifier` or `DepthTwoRegressor`; its parameters count but for ``n_steps``, ``warm_start``,
+        ``verbose`` and early stopping.
     source
         The path of a file or the name of a built-in set, as for `tightwidth.data.load`; a list of batches ``(X, y)``,
         anything whose ``iter()`` starts anew, or a function that returns an iterator of batches.
