@@ -48,6 +48,7 @@ def test_its_numbers_are_those_of_the_weights(loss, output_scale):
         assert made.comparators.separating_norm_squared == pytest.approx(v @ v / margins.min() ** 2, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_other_runs_from_the_same_weights_keep_it():
     """40 runs of W' of seed 3 on other minibatches: the mean share lost plus 5 standard errors is below the bound."""
     X, y = sample(np.float64)

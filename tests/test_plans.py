@@ -100,7 +100,8 @@ class TestMemorizing:
         assert shares.min() == pytest.approx(0.18, rel=1e-3)
         assert sum(row.terms.values()) == pytest.approx(0.2, rel=1e-3)
 
-    @pytest.mark.parametrize("seed", [4, pytest.param(0, marks=pytest.mark.slow)])
+    @pytest.mark.slow
+    @pytest.mark.parametrize("seed", [4, 0])
     def test_a_run_of_a_loss_without_margins_keeps_the_certificate(self, seed):
         X, y = random_points(120, 8, seed=seed)
         table: Any = tw.plan(X, y, loss="absolute", seed=seed, calibrated=False)
@@ -214,6 +215,7 @@ class TestLearning:
         assert given.row("certified").n_pairs == 12
         assert given.search_ended == "the width was given"
 
+    @pytest.mark.slow
     def test_the_certified_row_bounds_the_loss_of_runs(self):
         """The mean loss of the iterates, less what is promised, is negative by 5 standard errors over 12 plans."""
         rng = np.random.default_rng(5)
