@@ -15,6 +15,7 @@ import warnings
 import numpy as np
 from sklearn.neural_network import MLPClassifier
 
+from tightwidth.activation_families import leaky_relu
 from tightwidth.data.rows.files import rows_of_arrays
 from tightwidth.estimators import DepthTwoClassifier
 from tightwidth.estimators.stream_fit import fit_stream
@@ -47,6 +48,7 @@ def measured(given: argparse.Namespace, hidden: int) -> dict[str, object]:
             output_scale=given.output_scale,
             batch_size=given.batch_size or "auto",
             loss=given.loss,
+            activation=leaky_relu(given.slope) if given.slope else "relu",
             standardize=False,  # the rows are unit vectors as they are
             on_sphere="require",
             random_state=0,
@@ -60,6 +62,7 @@ def measured(given: argparse.Namespace, hidden: int) -> dict[str, object]:
         "neurons": 2 * given.pairs,
         "output_scale": str(given.output_scale),
         "loss": given.loss,
+        "slope": given.slope,
         "batch_size": ours.plan_.batch_size,
         "seconds": [round(value, 2) for value in seconds],
         "accuracy": ours.score(X[m:], y[m:]),
@@ -81,6 +84,7 @@ def main() -> None:
     parser.add_argument("--output-scale", type=float, default=float("inf"))
     parser.add_argument("--batch-size", type=int, default=0)
     parser.add_argument("--loss", default="hinge")
+    parser.add_argument("--slope", type=float, default=0.0, help="of relu on the negative side")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--without-peer", action="store_true")
     given = parser.parse_args()

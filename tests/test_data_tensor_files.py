@@ -93,6 +93,19 @@ def test_a_full_disk_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Monk
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_the_same_content_makes_the_same_bytes(tmp_path: Path) -> None:
+    found = set()
+    for place in range(12):
+        written(tmp_path / f"{place}")
+        found.add((tmp_path / f"{place}").read_bytes())
+    assert len(found) == 1
+
+
+def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cannot be written \(No such file or directory\); make the folder .*nowhere"):
+        write_tensors(tmp_path / "nowhere" / "m", {"W": np.ones(2)}, {}, kind="model")
+
+
 def test_only_strict_json_is_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Out of range float values"):
         write_tensors(tmp_path / "m", {}, {"B": float("inf")}, kind="model")

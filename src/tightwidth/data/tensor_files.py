@@ -49,7 +49,8 @@ def write_tensors(path: str | Path, tensors: Tensors, content: Mapping[str, Any]
     text = json.dumps(content, allow_nan=False)
     own: dict[str, Any] = {"kind": kind, "format": FORMAT, "version": version("tightwidth")}
     own["digest"] = _digest(arrays, text, own)
-    write_whole(path, save(arrays, metadata={OWN: json.dumps(own), "content": text}))
+    own["content"] = text  # all under one key, since safetensors keeps no order of several: the same bytes every time
+    write_whole(path, save(arrays, metadata={OWN: json.dumps(own)}))
 
 
 def write_whole(path: str | Path, data: bytes) -> None:
@@ -72,7 +73,13 @@ def write_whole(path: str | Path, data: bytes) -> None:
         if not partial.is_dir():
             partial.unlink(missing_ok=True)
         kept = "; the file that was there before is kept" if path.is_file() else ""
-        message = f"{path} cannot be written ({error.strerror}){kept}; free some space, or give another path"
+        advice = "free some space, or give another path"
+        if isinstance(error, FileNotFoundError):
+            is_there = path.parent.is_dir()
+            advice = (
+                "another process writes it too: give each its own" if is_there else f"make the folder {path.parent}"
+            )
+        message = f"{path} cannot be written ({error.strerror}){kept}; {advice}"
         raise InputError(message) from error
 
 
@@ -105,7 +112,7 @@ def read_tensors(path: str | Path, *, kind: str) -> tuple[dict[str, np.ndarray],
         arrays = load(data)
     except (SafetensorError, ValueError) as error:
         raise DataError(_damaged(path)) from error
-    text = header["content"]
+    text = own["content"]
     if _digest(arrays, text, own) != own["digest"]:
         raise DataError(_damaged(path))
     return arrays, json.loads(text)
@@ -129,7 +136,7 @@ def _header(data: bytes, path: Path, kind: str) -> dict[str, str]:
 def _own(header: dict[str, str], path: Path, kind: str) -> dict[str, Any]:
     try:
         own = json.loads(header[OWN])
-        if isinstance(own["format"], int) and {"kind", "version", "digest"} <= own.keys() and "content" in header:
+        if isinstance(own["format"], int) and {"kind", "version", "digest", "content"} <= own.keys():
             return own
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
@@ -142,7 +149,7 @@ def _damaged(path: Path) -> str:
 
 
 def _digest(arrays: Tensors, text: str, own: Mapping[str, Any]) -> str:
-    said = {name: value for name, value in own.items() if name != "digest"}
+    said = {name: value for name, value in own.items() if name not in ("digest", "content")}
     found = hashlib.sha256(f"{json.dumps(said, sort_keys=True)}\n{text}".encode())
     for name in sorted(arrays):
         array = arrays[name]

@@ -153,7 +153,11 @@ class StreamRun:
         asked = plan_fit(points, Y, weights, **settings, **{**fixed, "n_steps": 1})
         T = self.n_passes * math.ceil(m / asked.batch_size)
         given = {**fixed, "n_pairs": asked.n_pairs, "batch_size": asked.batch_size, "n_steps": T}
-        reasons = {**asked.reasons, **reasons, "n_steps": f"{T}: {self.n_passes} passes over {m} rows"}
+        reasons = {
+            **asked.reasons,
+            **reasons,
+            "n_steps": f"{T}: {self.n_passes} pass{'es' * (self.n_passes > 1)} over {m} rows",
+        }
         if asked.learning_rate is None:
             reasons["learning_rate"] = "M/sqrt(sum of the squared gradients), M the distance from the start so far"
             return dataclasses.replace(asked, n_steps=T, reasons=reasons)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from tightwidth.data.checks import default_names
 from tightwidth.data.rows.source import Piece, Rows, RowSource
@@ -42,7 +43,7 @@ class BatchRows(RowSource):
             if not isinstance(batch, tuple | list) or len(batch) != 2:
                 message = f"batch {place} of the stream is a {type(batch).__name__}; needed is a pair (X, y)"
                 raise DataError(message)
-            X, y = np.asarray(batch[0]), np.asarray(batch[1])
+            X, y = np.asarray(batch[0].toarray() if issparse(batch[0]) else batch[0]), np.asarray(batch[1])
             if X.ndim != 2 or X.dtype.kind not in "biuf":
                 message = (
                     f"batch {place} of the stream has X of shape {X.shape} and type {X.dtype}; needed is a matrix of "
