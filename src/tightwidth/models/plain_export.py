@@ -255,5 +255,6 @@ def _write(weights: PlainWeights, path: Path) -> None:
         write_tensors(path, weights.arrays(), weights.description, kind="export")
         return
     content = io.BytesIO()
-    np.savez(content, **weights.arrays(), description=np.array(json.dumps(weights.description)))  # pyright: ignore[reportArgumentType]
+    arrays: dict[str, Any] = {**weights.arrays(), "description": np.array(json.dumps(weights.description))}
+    np.savez(content, **arrays)
     write_whole(path, content.getvalue())

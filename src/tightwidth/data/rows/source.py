@@ -1,6 +1,5 @@
 """What all sources of rows have in common, and the one that is an array in memory or mapped from a file."""
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -89,7 +88,7 @@ def file_stamp(*paths: Path) -> tuple[int, ...]:
     stamps = []
     for path in paths:
         try:
-            found = os.stat(path)  # noqa: PTH116 (the path is what the message names)
+            found = path.stat()
         except OSError as error:
             message = f"{path} cannot be read any more ({error.strerror}); put the file back to go on"
             raise DataError(message) from error
