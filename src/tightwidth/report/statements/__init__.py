@@ -1,0 +1,15 @@
+"""The statements of the paper that `tightwidth reproduce` measures, in the paper's order."""
+
+import importlib
+
+from tightwidth.report.statement import Statement
+
+MODULES = ("bounded_distributions",)
+
+
+def all_statements() -> tuple[Statement, ...]:
+    """Return the statements; a module holds one or more of them, as STATEMENTS."""
+    found: list[Statement] = []
+    for name in MODULES:
+        found += importlib.import_module(f"tightwidth.report.statements.{name}").STATEMENTS
+    return tuple(found)
