@@ -93,7 +93,8 @@ class Algorithm1(eqx.Module):
         return _advance(self, state, source, jnp.asarray(n, jnp.int32))
 
 
-def _step(settings: Algorithm1, source: Source, draw: Array, state: State) -> State:
+def step(settings: Algorithm1, source: Source, draw: Array, state: State) -> State:
+    """Return the state after one step on the batch that ``draw`` names; traced, and compiled by whoever loops."""
     X, y, cached = source.batch(draw, settings.batch_size)  # "Obtain a mini-batch S_t"
     h, update = state.network.forward(X, cached)
     slopes = settings.loss.derivative(h, y) / settings.batch_size
@@ -120,7 +121,7 @@ def _advance(settings: Algorithm1, state: State, source: Source, n: Int32[Array,
         first = k * DRAWN_AHEAD
         draws = source.draw(settings.key, first + jnp.arange(DRAWN_AHEAD, dtype=jnp.int32), settings.batch_size)
         low, high = jnp.maximum(start, first), jnp.minimum(stop, first + DRAWN_AHEAD)
-        return jax.lax.fori_loop(low, high, lambda t, state: _step(settings, source, draws[t - first], state), state)
+        return jax.lax.fori_loop(low, high, lambda t, state: step(settings, source, draws[t - first], state), state)
 
     return jax.lax.fori_loop(start // DRAWN_AHEAD, -(-stop // DRAWN_AHEAD), block, state)
 

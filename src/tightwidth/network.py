@@ -190,7 +190,12 @@ def init(
     ----------
     Daniely (2020), Section 2.3.
     """
-    W_half = draw_W_half(key, q, d, dtype)
+    return at_start(draw_W_half(key, q, d, dtype), B=B, activation=activation)
+
+
+def at_start(W_half: Float[Array, "q d"], *, B: float, activation: Activation) -> Displacement | Tangent:
+    """Return the network of given initial weights, before the first step."""
+    (q, d), dtype = W_half.shape, W_half.dtype
     zeros = jnp.zeros((q, d), dtype)
     if math.isinf(B):
         return Tangent(W_half, zeros, activation)

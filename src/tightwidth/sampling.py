@@ -52,6 +52,27 @@ class FiniteSample(eqx.Module):
         return self.X[rows], self.y[rows], None if self.cached is None else self.cached[rows]
 
 
+class PaddedSample(eqx.Module):
+    """Draw uniformly with replacement from the first m rows; the rows behind them only fill the arrays.
+
+    It draws what a `FiniteSample` of m rows draws.
+    """
+
+    X: Float[Array, "M D"]
+    y: Float[Array, " M"]
+    cached: Float[Array, "M Q"]
+    m: Int32[Array, ""]
+
+    def draw(self, key: PRNGKeyArray, steps: Int32[Array, " n"], batch_size: int) -> Int32[Array, "n b"]:
+        """Return the indices of the rows of each step."""
+        pick = jax.vmap(lambda k: jax.random.randint(k, (batch_size,), 0, self.m, jnp.int32))
+        return pick(step_keys(key, steps))
+
+    def batch(self, rows: Int32[Array, " b"], batch_size: int) -> Batch:
+        """Return the rows of one step."""
+        return self.X[rows], self.y[rows], self.cached[rows]
+
+
 class Synthetic(eqx.Module):
     """Draw fresh points from a distribution on the sphere, labelled by a function (key, X [b, d]) -> y [b]."""
 
@@ -86,7 +107,7 @@ class Buffer(eqx.Module):
         return self.X[place], self.y[place], None
 
 
-Source = FiniteSample | Synthetic | Buffer
+Source = FiniteSample | PaddedSample | Synthetic | Buffer
 
 
 def random_points(m: int, d: int, *, seed: int, dtype: Any = np.float32) -> tuple[np.ndarray, np.ndarray]:

@@ -1,16 +1,20 @@
 """What an experiment is: a config of numbers and a seed in, measured values out; every cell by itself."""
 
+import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from tightwidth.cell_records import Value
 
 LARGEST_SEED = 2**32 - 1
 
 Values = dict[str, Value]
+
+# "inf" is read as a number, and written as a word: strict JSON has no infinity
+OutputScale = Annotated[float, Field(gt=0), PlainSerializer(lambda B: "inf" if math.isinf(B) else B, when_used="json")]
 
 
 class Config(BaseModel):

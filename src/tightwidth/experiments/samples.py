@@ -3,10 +3,57 @@
 import numpy as np
 from jaxtyping import Float
 
-POINTS = 0x5350  # of a seed: what points draw from
+from tightwidth import sphere
+from tightwidth.data.builtin import BUILTIN_NAMES, load_builtin
+from tightwidth.data.preprocessing import Standardizer
+from tightwidth.errors import InputError
+from tightwidth.sampling import fair_labels
+
+SPHERE = "sphere"
+POINTS, ROWS = 0x5350, 0x5352  # of a seed: what points and the choice of rows draw from
 
 
 def sphere_points(m: int, d: int, seed: int) -> Float[np.ndarray, "m d"]:
     """Return m uniform points on the sphere, in float32; the first ones do not depend on m."""
     X = np.random.default_rng([seed, POINTS, d]).standard_normal((m, d))
     return (X / np.linalg.norm(X, axis=1, keepdims=True)).astype(np.float32)
+
+
+def check_inputs(inputs: str, m: int) -> None:
+    """Raise unless there are inputs of this name, and m of them.
+
+    Raises
+    ------
+    InputError
+        With the names, or the number of rows.
+    """
+    if inputs == SPHERE:
+        return
+    if inputs not in BUILTIN_NAMES:
+        message = f"inputs {inputs!r} are unknown; known: {', '.join((SPHERE, *BUILTIN_NAMES))}"
+        raise InputError(message)
+    there = len(load_builtin(inputs).X)
+    if m > there:
+        message = f"n_samples={m} exceeds the {there} rows of {inputs}; give at most {there}"
+        raise InputError(message)
+
+
+def random_labels_on(
+    inputs: str, m: int, d: int, seed: int
+) -> tuple[Float[np.ndarray, "m d"], Float[np.ndarray, " m"]]:
+    """Return m points on the sphere, in float32, and fair labels.
+
+    The points are uniform, or random rows of a built-in set whose columns were standardised; d is then its own.
+    """
+    if inputs == SPHERE:
+        X = sphere_points(m, d, seed)
+    else:
+        rows = np.random.default_rng([seed, ROWS]).permutation(len(load_builtin(inputs).X))[:m]
+        table = np.asarray(load_builtin(inputs).X)
+        X = sphere.project(Standardizer.fit(table).transform(table)[rows]).astype(np.float32)
+    return X, fair_labels(m, seed).astype(np.float32)
+
+
+def n_features_of(inputs: str) -> int:
+    """Return the number of columns of a built-in set."""
+    return np.asarray(load_builtin(inputs).X).shape[1]
