@@ -6,7 +6,13 @@ from typing import Any
 from tightwidth.errors import InputError
 from tightwidth.experiments.experiment import Experiment
 
-NAMES = ("bounded_distributions", "memorization")  # of modules, each of which holds an EXPERIMENT
+NAMES = (
+    "bounded_distributions",
+    "memorization",
+    "smallest_width",
+    "finite_scale",
+    "baselines",
+)
 
 
 def get(name: str) -> Experiment[Any]:
