@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.special import gammaln
 
 import oracles
@@ -47,6 +48,34 @@ class TestLimit:
     def test_is_at_most_that_of_a_single_point(self):
         assert a5.random_points_limit(4, 4) == 2 == a5.random_points_limit(1, 4)
         assert a5.random_points_limit(10**9, 4) == pytest.approx(1, abs=1e-4)
+
+
+class TestMeanSquare:
+    def test_is_what_samples_have_in_the_mean(self):
+        m = d = 100
+        n_draws = 1000
+        rng = np.random.default_rng(5)
+        seen = np.array([oracles.exact_R(oracles.sphere(rng, m, d)) ** 2 for _ in range(n_draws)])
+        error = stats.t.isf(FAILURE / 2, n_draws - 1) * seen.std(ddof=1) / math.sqrt(n_draws)
+        threshold = error + seen.mean() / min(m, d)  # and what the approximation leaves out
+        expected = a5.random_points_mean_square(m, d)
+        assert abs(seen.mean() - expected) < threshold
+        edge, one_norm = 4.0, 2 / math.sqrt(m * d) * 4.0
+        johnstone = (math.sqrt(m - 1) + math.sqrt(d)) ** 2 / m
+        for wrong in (
+            edge,
+            expected + one_norm,  # Gaussian rows
+            expected - one_norm,  # the sign of the correction
+            johnstone - one_norm,  # no law of Tracy and Widom
+            2 * expected - (johnstone - one_norm),  # twice its mean
+        ):
+            assert abs(seen.mean() - wrong) > threshold
+
+    def test_tends_to_the_limit_and_stays_between_1_and_d(self):
+        for m, d in ((10**6, 100), (10**8, 10**4), (10**4, 10**4)):
+            assert a5.random_points_mean_square(m, d) == pytest.approx(a5.random_points_limit(m, d) ** 2, rel=3e-3)
+        assert a5.random_points_mean_square(2, 1) == 1
+        assert 1 <= a5.random_points_mean_square(2, 3) <= 3
 
 
 class TestBound:
@@ -141,6 +170,9 @@ def test_any_sample_has_the_R_of_a_single_point():
 def test_refusals():
     for call, text in (
         (lambda: a5.random_points_limit(0, 3), "m=0 must be at least 1 and finite"),
+        (lambda: a5.random_points_mean_square(0, 3), "m=0 must be at least 1 and finite"),
+        (lambda: a5.random_points_mean_square(3, 0), "d=0 must be at least 1 and finite"),
+        (lambda: a5.random_points_mean_square(1, 3), "m=1: the approximation is one for many points; give m >= 2"),
         (lambda: a5.random_points_bound(0, 3, delta=0.1), "m=0 must be at least 1 and finite"),
         (lambda: a5.random_points_bound(5, 0, delta=0.1), "d=0 must be at least 1 and finite"),
         (lambda: a5.random_points_bound(5, 3, delta=1.0), "delta=1 must lie strictly between 0 and 1"),

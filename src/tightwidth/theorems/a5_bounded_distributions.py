@@ -14,6 +14,7 @@ from tightwidth.theorems.hypotheses import least_count, require, require_count, 
 
 R_UNIFORM_SPHERE = 1.0
 R_DISCRETE_CUBE = 1.0
+TRACY_WIDOM_MEAN = -1.2065335745820  # of the law of real symmetric matrices (Bornemann, 2010)
 
 
 def random_points_limit(m: int, d: int) -> float:
@@ -29,6 +30,35 @@ def random_points_limit(m: int, d: int) -> float:
     require_count("m", m)
     require_count("d", d)
     return min(1 + math.sqrt(d / m), math.sqrt(d))
+
+
+def random_points_mean_square(m: int, d: int) -> float:
+    """Return what R_S^2 of m uniform points on the sphere is in the mean, to a part of about ``1/min(m, d)``.
+
+    Marchenko and Pastur's edge is approached from below: by the mean of Tracy and Widom's law on Johnstone's scale, and
+    by ``2/sqrt(m d)`` of the edge because all rows have one norm.
+
+    Raises
+    ------
+    HypothesisError
+        If m < 2 or d < 1.
+
+    Notes
+    -----
+    An approximation for large m and d and no bound (docs/derivations/bounded_distributions.md, section 4).
+
+    Examples
+    --------
+    >>> round(random_points_mean_square(400, 100), 3), random_points_limit(400, 100) ** 2
+    (2.176, 2.25)
+    """
+    require_count("m", m)
+    require_count("d", d)
+    require(m >= 2, f"m={m}: the approximation is one for many points; give m >= 2")
+    sum_of_roots = math.sqrt(m - 1) + math.sqrt(d)
+    scale = sum_of_roots * (1 / math.sqrt(m - 1) + 1 / math.sqrt(d)) ** (1 / 3)
+    of_gaussian_rows = (sum_of_roots**2 + TRACY_WIDOM_MEAN * scale) / m
+    return min(max(of_gaussian_rows - 2 / math.sqrt(m * d) * (1 + math.sqrt(d / m)) ** 2, 1.0), float(d))
 
 
 def random_points_bound(m: int, d: int, *, delta: float, R: float = 1.0, uniform: bool = False) -> float:
