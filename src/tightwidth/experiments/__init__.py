@@ -8,11 +8,19 @@ from tightwidth.experiments.experiment import Experiment
 
 NAMES = (
     "bounded_distributions",
+NAMES = (
+    "initialization",
+    "weight_changes",
+    "approximation",
+    "learning",
+    "polynomials",
+    "constant_polynomial",
+    "label_norms",
     "memorization",
     "smallest_width",
     "finite_scale",
     "baselines",
-)
+)  # of modules, each of which holds an EXPERIMENT
 
 
 def get(name: str) -> Experiment[Any]:

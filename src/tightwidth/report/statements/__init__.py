@@ -4,7 +4,16 @@ import importlib
 
 from tightwidth.report.statement import Statement
 
-MODULES = ("bounded_distributions",)
+MODULES = (
+    "bounded_distributions",
+    "initialization",
+    "weight_changes",
+    "approximation",
+    "learning",
+    "polynomials",
+    "constant_polynomial",
+    "label_norms",
+)
 
 
 def all_statements() -> tuple[Statement, ...]:
