@@ -49,18 +49,13 @@ def measure(config: InitializationConfig) -> Values:
     d, q, B = config.n_features, config.n_pairs, config.output_scale
     sigma, key = activations.get(config.activation), jax.random.key(config.seed)
     points = sphere_points(N_OUTPUTS, d, config.seed)
-    outputs = [
-        network.predict(form, points)
-        for form in (
-            network.init_plain(key, d=d, q=q, B=B, activation=sigma),
-            network.init(key, d=d, q=q, B=B, activation=sigma),
-            network.init(key, d=d, q=q, B=math.inf, activation=sigma),
-        )
-    ]
+    start = network.init_plain(key, d=d, q=q, B=B, activation=sigma)
+    others = [network.init(key, d=d, q=q, B=scale, activation=sigma) for scale in (B, math.inf)]
+    outputs = [network.predict(form, points) for form in (start, *others)]
     x, Z = _at_cosines(points[:2].astype(np.float64))
     with jax.enable_x64(True):
-        start = network.init_plain(key, d=d, q=q, B=B, activation=sigma, dtype=np.float64)
-        of_W, of_u = gradients(start.W, start.u, jnp.asarray(np.vstack([x, Z])), sigma)
+        W, u, X = (jnp.asarray(part, jnp.float64) for part in (start.W, start.u, np.vstack([x, Z])))
+        of_W, of_u = gradients(W, u, X, sigma)
         hidden, output = (np.asarray(part).reshape(len(Z) + 1, -1) for part in (of_W, of_u))
     scale = 2 * q * B**2
     return {
