@@ -20,6 +20,8 @@ from tightwidth.kernel_spaces import KernelFunction
 from tightwidth.theorems import cor3_random_features as cor3
 from tightwidth.theorems import thm4_vector_features as thm4
 
+Distribution = Literal["sphere", "line"]
+
 N_POINTS, N_ROWS = 256, 2048  # rows of W' in a cell, cut into as many draws of q as they give
 ALONG_THE_LINE = 0.9  # mean square of <x, e>, for points near the line through e
 
@@ -29,11 +31,11 @@ class ApproximationConfig(Config):
 
     n_pairs: int = Field(default=32, ge=1, le=N_ROWS, description="q, the number of features")
     n_features: int = Field(default=32, ge=2, description="d, the dimension of the points")
-    distribution: Literal["sphere", "line"] = Field(default="sphere", description="uniform, or near a line")
+    distribution: Distribution = Field(default="sphere", description="uniform, or near a line")
     n_centres: int = Field(default=6, ge=1, le=N_POINTS, description="centres of the function")
 
 
-def points(distribution: str, m: int, d: int, seed: int) -> Float[np.ndarray, "m d"]:
+def points(distribution: Distribution, m: int, d: int, seed: int) -> Float[np.ndarray, "m d"]:
     """Return points of a distribution, in float64."""
     if distribution == "sphere":
         return sphere_points(m, d, seed).astype(np.float64)
@@ -42,7 +44,7 @@ def points(distribution: str, m: int, d: int, seed: int) -> Float[np.ndarray, "m
     return signs * np.hstack([np.full((m, 1), ALONG_THE_LINE**0.5), (1 - ALONG_THE_LINE) ** 0.5 * around])
 
 
-def R_of(distribution: str, d: int) -> float:
+def R_of(distribution: Distribution, d: int) -> float:
     """Return R of a distribution: the largest second moment is 1/d on the sphere, and that along the line near it."""
     return 1.0 if distribution == "sphere" else math.sqrt(max(ALONG_THE_LINE, (1 - ALONG_THE_LINE) / (d - 1)) * d)
 

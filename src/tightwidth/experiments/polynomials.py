@@ -3,8 +3,8 @@
 Labels are the signs of a monomial ``p = x_1 x_2 ... x_n`` on points with ``|p(x)| >= margin``, so that ``p/margin`` has
 hinge loss 0.  For even n its norm is bounded by the power series of tk^h.  For n = 3 it is not in the kernel space:
 ``a_3 = 0``.  The sample holds with every point its images under changes of sign of the first three coordinates and of
-all.  A function of the space is linear plus even; averaged over the images, at labels of degree 3, nothing of it is
-left, and by convexity its hinge loss is at least that of 0, which is 1.
+all.  A function h of the space is linear plus even, so that with labels of degree 3 the mean of ``y h(x)`` over the
+images is 0; and the hinge loss, being at least ``1 - y h(x)``, is at least that of h = 0, which is 1.
 """
 
 import itertools

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tightwidth.cell_records import CellRecord, Verdict
-from tightwidth.experiments.approximation import ApproximationConfig
+from tightwidth.experiments.approximation import ApproximationConfig, Distribution
 from tightwidth.intervals import Estimate
 from tightwidth.plots import approximation as figures
 from tightwidth.report.comparison import compare, exponent, highest, simultaneous_mean
@@ -14,7 +14,7 @@ WIDTHS = {"quick": (8, 32, 128), "full": (4, 8, 16, 32, 64, 128, 256)}
 DIMENSIONS = {"quick": (8, 32, 128), "full": (8, 16, 32, 64, 128, 256)}
 WIDTH, DIMENSION = 32, 32  # where the other one varies
 SEEDS = {"quick": 12, "full": 30}
-DISTRIBUTIONS = {"sphere": "uniform points", "line": "points near a line"}
+DISTRIBUTIONS: dict[Distribution, str] = {"sphere": "uniform points", "line": "points near a line"}
 EXPONENT_TOLERANCE = {"q": 0.15, "d": 0.2}  # on the sphere the exponent in d is that of (3/8 - O(1/d))/d
 
 
