@@ -26,6 +26,11 @@ def record(cell: Cell, values: dict[str, Any]) -> CellRecord:
     )
 
 
+def numbers(cell: Cell) -> dict[str, Any]:
+    """Return the config of a cell by name."""
+    return cell[1].model_dump()
+
+
 def run(cells: Sequence[Cell]) -> list[CellRecord]:
     """Run cells of one experiment, and return their records in order."""
     (name,) = {name for name, _ in cells}

@@ -2,6 +2,7 @@
 
 import json
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +32,7 @@ SMALL = {
 COMPILING = ("initialization", "approximation", "learning", "polynomials")  # for seconds
 
 
-def values(name, **config):
+def values(name, **config) -> dict[str, Any]:
     """Run one cell."""
     experiment = experiments.get(name)
     ((place, found),) = experiment.run([experiment.config(**config)])
@@ -211,8 +212,14 @@ def test_the_sample_of_a_monomial_is_symmetric_and_has_the_margin(degree):
     assert (y * p >= margin * (1 - 1e-6)).all()
     rows = {(*row.tolist(), label) for row, label in zip(X, y, strict=True)}
     for signs in ([-1, 1, 1, 1], [1, -1, 1, 1], [1, 1, -1, 1], [-1, -1, -1, -1]):
-        flips = np.prod(signs[:degree])
-        assert {(*row.tolist(), label) for row, label in zip(X * np.float32(signs), y * flips, strict=True)} == rows
+        flip = np.array(signs, np.float32)
+        images = zip(X * flip, y * np.prod(flip[:degree]), strict=True)
+        assert {(*row.tolist(), label) for row, label in images} == rows
+    # the mean of y h(x), for functions h of the space: the hinge loss is at least 1 less that
+    Z = np.random.default_rng(0).standard_normal((50, 4))
+    Z /= np.linalg.norm(Z, axis=1, keepdims=True)
+    means = relu_tk_h(Z @ X.T.astype(float)) @ y / len(y)
+    assert np.abs(means).max() < 1e-7 if degree == 3 else np.abs(means).max() > 1e-4
     # the norms: a monomial of distinct variables has ||A||^2 = 1/n!, and a_2 = 1/(2 pi), a_4 = 1/(12 pi)
     exact = {2: math.pi, 4: math.pi / 2, 3: 2 * math.pi}
     if degree:
