@@ -79,7 +79,7 @@ def verdicts_in_the_mean(records: Records) -> list[Verdict]:
 
 def tables(records: Records) -> list[Table]:
     """Return measured errors and both bounds, by distribution, width and dimension."""
-    groups: dict[tuple[str, int, int], list[CellRecord]] = {}
+    groups: dict[tuple[Distribution, int, int], list[CellRecord]] = {}
     for r in of(records, NAME):
         groups.setdefault((r["distribution"], r["n_pairs"], r["n_features"]), []).append(r)
     lines = []
