@@ -1,7 +1,7 @@
 """Other ways to memorize, at the same size: those that the paper discusses, and standard Xavier initialization.
 
-Every method has a sample of m points, 2q hidden neurons, the hinge loss, and plain SGD; the learning rate is part of the
-cell, so that each method can be shown at its best.  Gradients are JAX's own, of the functions as they are written here.
+Every method has a sample of m points, 2q hidden neurons, the hinge loss, and plain SGD; the learning rate is part of
+the cell, so that each method can be shown at its best.  Gradients are JAX's own, of the functions as they are written.
 """
 
 import math
