@@ -7,11 +7,10 @@ from tightwidth.errors import InputError
 from tightwidth.experiments.experiment import Experiment
 
 NAMES = (
-    "bounded_distributions",
-NAMES = (
     "initialization",
     "weight_changes",
     "approximation",
+    "bounded_distributions",
     "learning",
     "polynomials",
     "constant_polynomial",
