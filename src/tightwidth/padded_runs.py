@@ -27,6 +27,7 @@ from tightwidth.run_settings import STEPS, weights_key
 from tightwidth.sampling import PaddedSample
 
 STEPS_DRAWN = 1024  # at once
+EARLIEST = 500.0  # part of the run at which the first look is
 SHUT = -1.0  # the pre-activation of padded pairs in the displacement form
 
 Ended = Literal["no_gradient", "target", "steps"]
@@ -197,6 +198,14 @@ def _unpadded(network: Network, lane: int, spec: RunSpec) -> Network:
     return jax.tree.map(jnp.asarray, own)
 
 
+def _stops(longest: int, n_looks: int, ends: set[int]) -> list[int]:
+    """Return when to look: half of the looks evenly, half in even ratios, which see the first steps too."""
+    evenly = np.linspace(0, longest, n_looks // 2 + 1)[1:]
+    in_ratios = np.geomspace(max(1.0, longest / EARLIEST), longest, -(-n_looks // 2))
+    whole = {int(step) for step in np.ceil(np.concatenate([evenly, in_ratios]))}
+    return sorted({step for step in whole if step < longest} | ends)
+
+
 def run_side_by_side(
     specs: Sequence[RunSpec],
     shape: Shape,
@@ -255,8 +264,7 @@ def run_side_by_side(
 
     states = jax.vmap(lambda run, network: run.init(network))(settings(0), networks)
     longest = max(spec.n_steps for spec in specs)
-    every = -(-longest // n_looks)
-    stops = sorted({*range(every, longest, every), *(spec.n_steps for spec in specs)})
+    stops = _stops(longest, n_looks, {spec.n_steps for spec in specs})
     looks: list[list[Look]] = [[] for _ in specs]
     finished: dict[int, Finished] = {}
     done = 0

@@ -8,17 +8,21 @@ import math
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Self
 
+import jax.numpy as jnp
+import numpy as np
+import scipy.linalg
 from pydantic import Field, model_validator
 
 from tightwidth import activations, losses
 from tightwidth.activations import Activation, check_decent
 from tightwidth.experiments.experiment import Config, Experiment, OutputScale, Values
 from tightwidth.experiments.samples import SPHERE, check_inputs, n_features_of, random_labels_on
-from tightwidth.network import n_parameters
+from tightwidth.network import draw_W_half, gates_of, n_parameters
 from tightwidth.padded_runs import Finished, RunSpec, Shape, can_pad_pairs, padded_size, run_side_by_side
+from tightwidth.run_settings import weights_key
 
 LANES = 4  # runs side by side: enough to hide what a step costs beside its products
-SHARES = (0.2, 0.1, 0.05, 0.02, 0.01)  # whose steps are reported
+SHARES = (0.4, 0.2, 0.1, 0.05, 0.02, 0.01)  # whose steps are reported
 LARGEST = 2**24
 
 
@@ -42,6 +46,8 @@ class MemorizationConfig(Config):
     learning_rate: float | None = Field(None, gt=0, description="eta [epsilon/G^2, of Theorem 7; 1 for the perceptron]")
     final_rate: float | None = Field(None, gt=0, description="to which eta falls geometrically [constant]")
     epsilon: float = Field(0.05, gt=0, lt=1, description="of the automatic eta")
+
+    label_norm: bool = Field(False, description="whether to compute M_W^2, the squared norm of the labels")
 
     @model_validator(mode="after")
     def _shapes(self) -> Self:
@@ -160,16 +166,33 @@ def values_of(config: MemorizationConfig, finished: Finished) -> Values:
         "n_steps": finished.n_steps,
         "n_steps_planned": config.n_steps,
         **steps_to,
+        "label_norm_squared": label_norm_squared(config) if config.label_norm else None,
         "look_steps": [look.step for look in finished.looks],
         "look_fractions": [look.fraction for look in finished.looks],
     }
+
+
+def label_norm_squared(config: MemorizationConfig) -> float | None:
+    """Return ``M_W² = yᵀ K_W⁻¹ y`` for the weights of the cell; None if K_W has no inverse."""
+    m, d, q = config.shape
+    X, y = random_labels_on(config.inputs, m, d, config.seed)
+    sigma = activations.get(config.activation)
+    W_half = draw_W_half(weights_key(config.seed), q, d)
+    gates = np.asarray(gates_of(W_half, jnp.asarray(X), sigma), np.float64)
+    K = (gates @ gates.T / q) * (X.astype(np.float64) @ X.T.astype(np.float64))
+    try:
+        root = scipy.linalg.cholesky(K, lower=True)
+    except scipy.linalg.LinAlgError:
+        return None
+    return float(np.sum(scipy.linalg.solve_triangular(root, y.astype(np.float64), lower=True) ** 2))
 
 
 def bytes_needed(config: MemorizationConfig) -> float:
     """Estimate the memory of the cells that run side by side: gates of the samples, and weights with their steps."""
     shape = padded_shape(config)
     sample = shape.M * (shape.D + 3 * shape.Q)
-    return 4.0 * LANES * (2 * sample + 8 * shape.Q * shape.D) + 2e8
+    norm = 24.0 * config.n_samples**2 if config.label_norm else 0.0
+    return 4.0 * LANES * (2 * sample + 8 * shape.Q * shape.D) + norm + 2e8
 
 
 EXPERIMENT = Experiment(

@@ -1,0 +1,93 @@
+"""Section 1.1: how the smallest width that memorizes grows with m, beside what earlier proofs needed."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from tightwidth.cell_records import CellRecord, Verdict
+from tightwidth.experiments.smallest_width import WidthConfig
+from tightwidth.plots import smallest_width as figures
+from tightwidth.report.comparison import compare, exponent
+from tightwidth.report.statement import Cell, Level, Records, Statement, Table, of
+from tightwidth.theorems.prior_work import RESULTS
+
+NAME, LABEL = "smallest_width", "Section 1.1"
+MANY, FEW = 20, 2  # points a dimension from which on the exponent is fitted, and down to which widths are shown
+DOUBLINGS = {"quick": 4, "full": 5}  # a factor of 16, or 32
+DIMENSIONS = {"quick": (8,), "full": (4, 8)}
+CONTRAST = {"quick": 32, "full": 64}  # the dimension of the cells below MANY
+SEEDS = {"quick": 2, "full": 3}
+EPOCHS = 1500
+ORDER, TOLERANCE = 1.0, 0.1  # m parameters, up to logarithms
+
+
+def cells(level: Level) -> list[Cell]:
+    """Return samples of m = 20 d to 640 d points, and of fewer points a dimension."""
+    sizes = [(MANY * d * 2**k, d) for d in DIMENSIONS[level] for k in range(DOUBLINGS[level] + 1)]
+    d = CONTRAST[level]
+    sizes += [(ratio * d, d) for ratio in (FEW, 2 * FEW, 4 * FEW)]
+    return [
+        (NAME, WidthConfig(n_samples=m, n_features=d, n_epochs=EPOCHS, seed=seed))
+        for m, d in sizes
+        for seed in range(SEEDS[level])
+    ]
+
+
+def is_fitted(record: CellRecord) -> bool:
+    """Return whether a record has enough points a dimension, and a width."""
+    return record["n_samples"] >= MANY * record["n_features"] and record["n_parameters"] is not None
+
+
+def verdicts(records: Records) -> list[Verdict]:
+    """Compare the exponent of the parameters in m with 1, for every dimension."""
+    rows = of(records, NAME)
+    found = []
+    for d in sorted({r["n_features"] for r in rows if is_fitted(r)}):
+        fitted = [r for r in rows if is_fitted(r) and r["n_features"] == d]
+        low, high = (f(r["n_samples"] for r in fitted) for f in (min, max))
+        claim = f"exponent of the parameters in m, d = {d}, m from {low:,} to {high:,}"
+        found.append(compare(LABEL, claim, "within", ORDER, exponent(fitted, "n_samples", "n_parameters"), TOLERANCE))
+    return found
+
+
+def tables(records: Records) -> list[Table]:
+    """Return the smallest widths, and the exponents of earlier work."""
+    rows = of(records, NAME)
+    lines = []
+    for d, m in sorted({(r["n_features"], r["n_samples"]) for r in rows}):
+        widths = [r["n_pairs"] for r in of(rows, NAME, n_features=d, n_samples=m) if r["n_pairs"] is not None]
+        if widths:
+            parameters = 2 * float(np.mean(widths)) * (d + 1)
+            seen = f"{min(widths)} to {max(widths)}" if min(widths) < max(widths) else f"{widths[0]}"
+            lines.append((f"{d}", f"{m:,}", f"{m / d:g}", seen, f"{parameters / m:.2f}"))
+    columns = ("d", "m", "m/d", "smallest q over seeds", "parameters a point")
+    proofs = tuple((entry.authors, entry.year, f"m^{entry.exponent}") for entry in RESULTS)
+    return [
+        Table("The smallest width that memorizes all points", columns, tuple(lines)),
+        Table("Parameters that proofs needed, up to logarithms", ("authors", "year", "parameters"), proofs),
+    ]
+
+
+def draw(records: Records) -> Figure:
+    """Draw the parameters over m."""
+    return figures.draw(of(records, NAME), {entry.authors: entry.exponent for entry in RESULTS})
+
+
+STATEMENTS = [
+    Statement(
+        label=LABEL,
+        title="The width that memorizing takes",
+        says="Õ(m) parameters are enough to memorize m points; earlier proofs asked for m² to m²⁴.",
+        measured="The smallest width, by bisection, at which the linear limit memorizes every point, from m = 20 d on. With fewer points a dimension the width is that at which no point has all its gates shut, which relu "
+        "does with probability 2^-q: there it grows like log m.",
+        cells=cells,
+        verdicts=verdicts,
+        figures={
+            "smallest_width": (
+                draw,
+                "Parameters of the smallest network that memorized all points; filled: m/d ≥ 20. Lines: m (the paper, "
+                "and the least possible up to a factor), m/d of them needed by Cover's count, and earlier proofs.",
+            )
+        },
+        tables=tables,
+    )
+]
