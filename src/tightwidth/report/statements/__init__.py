@@ -5,6 +5,11 @@ import importlib
 from tightwidth.report.statement import Statement
 
 MODULES = (
+    "memorization_plane",
+    "memorization_steps",
+    "smallest_width",
+    "finite_scale",
+    "baselines",
     "bounded_distributions",
     "initialization",
     "weight_changes",

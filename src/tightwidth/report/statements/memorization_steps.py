@@ -1,7 +1,5 @@
 """Theorem 7: how many steps it takes, against epsilon, for hinge and perceptron."""
 
-import math
-
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -17,7 +15,7 @@ WIDTH = 2.5  # q d/m: not on the plane, so that the cells are told apart
 SHARES = {"quick": (0.4, 0.2, 0.1), "full": (0.4, 0.2, 0.1, 0.05)}
 SEEDS = {"quick": 4, "full": 8}
 EXPONENTS = {"hinge": 2, "perceptron": 1}  # of 1/epsilon in the steps that are enough
-EPOCHS_PERCEPTRON = 150
+EPOCHS_PERCEPTRON = 800
 NORM_SQUARED = 12.0  # a point, of the labels: the bound's T = M^2 G^2/epsilon^2 is then what is planned
 BATCH = 64
 UNREACHED = 1e6  # stands for an epsilon that was not reached
@@ -82,10 +80,10 @@ def verdicts(records: Records) -> list[Verdict]:
         first = {r.seed: r for r in own(records, loss)}
         parts = [t / bound(first[seed], share) for seed, pairs in taken.items() for share, t in pairs]
         wanted = len(first) * len({r["epsilon"] for r in own(records, "hinge")})
-        parts += [math.inf] * (wanted - len(parts))  # an epsilon that was not reached is no success
+        parts += [UNREACHED] * (wanted - len(parts))  # an epsilon that was not reached is no success
         claim = f"{loss}: steps taken over {formula}, every ε and seed"
         how = f"the range over {len(parts)} runs and ε"
-        found.append(compare(LABEL, claim, "below", 1.0, exact([min(p, UNREACHED) for p in parts], how)))
+        found.append(compare(LABEL, claim, "below", 1.0, exact(parts, how)))
     return found
 
 

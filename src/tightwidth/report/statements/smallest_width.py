@@ -77,8 +77,9 @@ STATEMENTS = [
         label=LABEL,
         title="The width that memorizing takes",
         says="Õ(m) parameters are enough to memorize m points; earlier proofs asked for m² to m²⁴.",
-        measured="The smallest width, by bisection, at which the linear limit memorizes every point, from m = 20 d on. With fewer points a dimension the width is that at which no point has all its gates shut, which relu "
-        "does with probability 2^-q: there it grows like log m.",
+        measured="The smallest width, by bisection, at which the linear limit memorizes every point, from m = 20 d on. "
+        "With fewer points a dimension the width is that at which no point has all its gates shut, which relu does "
+        "with probability 2^-q: there it grows like log m.",
         cells=cells,
         verdicts=verdicts,
         figures={
