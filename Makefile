@@ -43,7 +43,7 @@ docs-map: $(READY) ## write docs/paper_map.md anew from the docstrings
 	mv docs/paper_map.md.new docs/paper_map.md
 
 lock: ## write the lock files anew (needs uv)
-	$(COMPILE) --upgrade pyproject.toml --extra onnx --extra parquet --extra test --group build -o requirements.lock
+	$(COMPILE) --upgrade pyproject.toml --extra distributed --extra onnx --extra parquet --extra test --group build -o requirements.lock
 	$(COMPILE) --upgrade --group lint -c requirements.lock -o requirements-lint.lock
 
 clean: ## remove the environment and what tools left behind
