@@ -10,14 +10,20 @@ from typing import Any
 import numpy as np
 
 from tightwidth import experiments
-from tightwidth.experiments.experiment import Config, Experiment, Values
+from tightwidth.experiments.experiment import Config, Experiment, Values, no_group
+
+MOST_CELLS = 32  # of a batch: some experiments have all values of a batch at its end, and a kill loses them
+BATCHES_A_WORKER = 4
+
+Cell = tuple[str, Config]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Hold cells of one group, with their places among all cells of a run."""
+    """Hold cells of one group, with their places among all cells of a run; ``group`` is a number for it."""
 
     experiment: str
+    group: int
     places: tuple[int, ...]
     configs: tuple[Config, ...]
 
@@ -25,7 +31,7 @@ class Batch:
         """Return the cells of these places."""
         wanted = set(places)
         kept = [(place, config) for place, config in zip(self.places, self.configs, strict=True) if place in wanted]
-        return Batch(self.experiment, tuple(place for place, _ in kept), tuple(config for _, config in kept))
+        return Batch(self.experiment, self.group, tuple(place for place, _ in kept), tuple(config for _, config in kept))
 
 
 @dataclass(frozen=True)
@@ -41,17 +47,26 @@ class Outcome:
     seconds: float
 
 
-def cut(cells: Sequence[tuple[str, Config]], places: Sequence[int], size: int) -> list[Batch]:
-    """Return the cells of these places in batches of one experiment and group, with at most ``size`` cells each."""
+def cut(cells: Sequence[Cell], places: Sequence[int], n_workers: int, memory: float = math.inf) -> list[Batch]:
+    """Return the cells of these places in batches, each of one experiment and one group.
+
+    Cells that share nothing come in small batches, so that the workers are ready at one time; those of a group in
+    large ones, but never more than 32, and never more than the memory holds that a worker has.
+    """
     groups: dict[Any, list[int]] = defaultdict(list)
     for place in places:
         name, config = cells[place]
         groups[name, experiments.get(name).group(config)].append(place)
-    return [
-        Batch(name, tuple(part), tuple(cells[place][1] for place in part))
-        for (name, _), group in groups.items()
-        for part in (group[start : start + size] for start in range(0, len(group), size))
-    ]
+    batches: list[Batch] = []
+    for number, ((name, _), group) in enumerate(groups.items()):
+        experiment = experiments.get(name)
+        shares = n_workers * (BATCHES_A_WORKER if experiment.group is no_group else 1)
+        largest = max(experiment.bytes_needed(cells[place][1]) for place in group)
+        fitting = int(min(MOST_CELLS, memory / largest)) if largest > 0 else MOST_CELLS
+        size = max(1, min(fitting, math.ceil(len(places) / shares)))
+        for part in (group[start : start + size] for start in range(0, len(group), size)):
+            batches.append(Batch(name, number, tuple(part), tuple(cells[place][1] for place in part)))
+    return batches
 
 
 def outcomes(batch: Batch) -> Iterator[Outcome]:
@@ -120,7 +135,7 @@ def in_one_line(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
-def memory_of(cells: Sequence[tuple[str, Config]]) -> tuple[float, int]:
+def memory_of(cells: Sequence[Cell]) -> tuple[float, int]:
     """Return the most memory that one cell takes, in bytes, and the place of that cell."""
     known: dict[str, Experiment[Any]] = {name: experiments.get(name) for name in {name for name, _ in cells}}
     return max((known[name].bytes_needed(config), -place) for place, (name, config) in enumerate(cells))

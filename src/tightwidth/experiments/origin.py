@@ -19,6 +19,7 @@ class Origin:
     commit: str | None
 
     @classmethod
+    @cache
     def here(cls) -> "Origin":
         """Return that of this process, which imports JAX."""
         import jax

@@ -1,18 +1,47 @@
 """Run cells into a store: what is finished there is not run again, and every cell is kept as soon as it is there."""
 
 import datetime
+import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
+from tightwidth import memory
 from tightwidth.cell_records import CellRecord
 from tightwidth.cell_store import CellStore, cell_id
 from tightwidth.cell_store.identity import plain_config
-from tightwidth.experiments import batches
-from tightwidth.experiments.experiment import Config
+from tightwidth.errors import InputError
+from tightwidth.experiments.batches import Cell, Outcome, cut, memory_of
 from tightwidth.experiments.origin import Origin
+from tightwidth.experiments.schedulers import Scheduler
+
+
+@dataclass(frozen=True)
+class Started:
+    """Say how many cells are to be run, how many of all are finished, and where the others run."""
+
+    n_to_run: int
+    n_finished: int
+    where: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Say that a cell ended in an error; it is kept as failed, and the next run tries it again."""
+
+    cell: Cell
+    error: str
+
+
+Event = Started | Failed | CellRecord
 
 
 def run_cells(
-    cells: Sequence[tuple[str, Config]], store: CellStore, *, workers: int | None = None
+    cells: Sequence[Cell],
+    store: CellStore,
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    local_cluster: int | None = None,
 ) -> Iterator[CellRecord]:
     """Run the cells that the store does not have, write each into it, and yield its record as soon as it is there.
 
@@ -24,28 +53,141 @@ def run_cells(
     cells
         Names of experiments with their configs; a cell that is there twice is run once.
     store
-        Where finished cells are looked up and kept.
+        Where finished cells are looked up and kept; this process becomes the one that drives it.
     workers
         Processes on this machine; 0 runs the cells in this one, None takes one a core.
+    scheduler
+        The address of a Dask scheduler, whose workers run the cells.
+    local_cluster
+        Run the cells on a Dask cluster of so many worker processes on this machine.
+
+    Raises
+    ------
+    InputError
+        If a cell needs more memory than there is, a number of workers is none, the scheduler is not reached, or
+        another process drives the store.
+
+    Notes
+    -----
+    The numbers of a cell do not depend on its company.  They are the same bits however many worker processes there
+    are, each of which has one thread; with ``workers=0`` JAX takes the threads that it likes, and sums may round
+    differently.
     """
+    steps = run_steps(cells, store, workers=workers, scheduler=scheduler, local_cluster=local_cluster)
+    return (event for event in steps if isinstance(event, CellRecord))
+
+
+def run_steps(
+    cells: Sequence[Cell],
+    store: CellStore,
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    local_cluster: int | None = None,
+) -> Iterator[Event]:
+    """Run cells as `run_cells` does, and yield also how many there are, and which have failed."""
+    check_workers(workers, scheduler, local_cluster)
     store.drive()
     store.plan(cells)
-    done = store.finished(cells)
-    first = {cell_id(name, config): place for place, (name, config) in reversed(list(enumerate(cells)))}
-    places = sorted(place for place in first.values() if not done[place])
-    origin = Origin.here()
-    for batch in batches.cut(cells, places, 16):
-        for outcome in batches.outcomes(batch):
-            cell = cells[outcome.place]
+    is_finished = store.finished(cells)
+    distinct = {cell_id(*cells[place]): place for place in reversed(range(len(cells)))}
+    places = sorted(place for place in distinct.values() if not is_finished[place])
+    n_finished = len(distinct) - len(places)
+    if not places:
+        yield Started(0, n_finished, "nowhere")
+        return
+    wanted = [cells[place] for place in places]
+    pool, n_workers, memory_of_one = choose_scheduler(wanted, workers, scheduler, local_cluster)
+    with pool:
+        batches = cut(wanted, range(len(wanted)), n_workers, memory_of_one)
+        yield Started(len(wanted), n_finished, str(pool))
+        for outcome, origin in pool.run(batches):
+            cell = wanted[outcome.place]
             if outcome.values is None:
-                store.write_failure(cell, outcome.error or "")
-                continue
-            record = record_of(cell, outcome, origin)
-            if store.write(record):
+                error = outcome.error or ""
+                store.write_failure(cell, error)
+                yield Failed(cell, error)
+            else:
+                record = record_of(cell, outcome, origin)
+                store.write(record)
                 yield record
 
 
-def record_of(cell: tuple[str, Config], outcome: batches.Outcome, origin: Origin) -> CellRecord:
+def check_workers(workers: int | None, scheduler: str | None, local_cluster: int | None) -> None:
+    """Raise unless one place to run cells is named at most, and numbers of processes are some.
+
+    Raises
+    ------
+    InputError
+        If two places are named, or a number is out of its range.
+    """
+    given = {"workers": workers, "scheduler": scheduler, "local_cluster": local_cluster}
+    named = [f"{name}={value}" for name, value in given.items() if value is not None]
+    if len(named) > 1:
+        message = f"{' and '.join(named)} exclude each other; give one of them"
+        raise InputError(message)
+    if workers is not None and not 0 <= workers <= MOST_WORKERS:
+        message = f"workers={workers} must be from 0 (this process) to {MOST_WORKERS}; leave it out for one a core"
+        raise InputError(message)
+    if local_cluster is not None and not 1 <= local_cluster <= MOST_WORKERS:
+        message = f"local_cluster={local_cluster} must be from 1 to {MOST_WORKERS}, worker processes of this machine"
+        raise InputError(message)
+
+
+MOST_WORKERS = 1024
+
+
+def choose_scheduler(
+    cells: Sequence[Cell], workers: int | None, scheduler: str | None, local_cluster: int | None
+) -> tuple[Scheduler, int, float]:
+    """Return where cells run, on how many workers, and the memory that one cell may have, in bytes."""
+    if scheduler is not None or local_cluster is not None:
+        from tightwidth.experiments.schedulers.dask_pool import DaskPool
+
+        pool = DaskPool(scheduler, local_cluster)
+        return pool, pool.n_workers, pool.memory
+    check_memory(cells)
+    usable = memory.USABLE_SHARE * memory.machine_memory()
+    if workers == 0:
+        from tightwidth.experiments.schedulers.in_process import InProcess
+
+        return InProcess(), 1, usable
+    from tightwidth.experiments.schedulers.worker_pool import WorkerPool
+
+    needed = memory_of(cells)[0]
+    n = min(n_cores() if workers is None else workers, len(cells))
+    if workers is None and needed > 0:
+        n = max(1, min(n, int(usable / needed)))
+    return WorkerPool(n), n, usable / n
+
+
+def check_memory(cells: Sequence[Cell], available: float | None = None) -> None:
+    """Raise if a cell needs more memory than this machine has.
+
+    Raises
+    ------
+    MemoryEstimateError
+        If one does; the message names it.
+    """
+    needed, place = memory_of(cells)
+    name, config = cells[-place]
+    memory.check_fits(needed, f"the cell {describe(name, config)}", "make the largest values of the grid smaller")
+
+
+def describe(name: str, config: object) -> str:
+    """Return a cell in one line."""
+    return f"{name} ({', '.join(f'{field}={value}' for field, value in dict(config).items())})"  # pyright: ignore
+
+
+def n_cores() -> int:
+    """Return the cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS and Windows
+        return os.cpu_count() or 1
+
+
+def record_of(cell: Cell, outcome: Outcome, origin: Origin) -> CellRecord:
     """Return the record of a cell that is finished now."""
     name, config = cell
     return CellRecord(
