@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from tightwidth import experiments
+from tightwidth.errors import MemoryEstimateError
 from tightwidth.experiments.experiment import Config, Experiment, Values, no_group
+from tightwidth.memory import readable_bytes
 
 MOST_CELLS = 32  # of a batch: some experiments have all values of a batch at its end, and a kill loses them
 BATCHES_A_WORKER = 4
@@ -135,7 +137,27 @@ def in_one_line(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
-def memory_of(cells: Sequence[Cell]) -> tuple[float, int]:
-    """Return the most memory that one cell takes, in bytes, and the place of that cell."""
+def largest_cell(cells: Sequence[Cell]) -> tuple[float, Cell]:
+    """Return the most memory that a cell takes, in bytes, and the first cell that takes it."""
     known: dict[str, Experiment[Any]] = {name: experiments.get(name) for name in {name for name, _ in cells}}
-    return max((known[name].bytes_needed(config), -place) for place, (name, config) in enumerate(cells))
+    needed = [known[name].bytes_needed(config) for name, config in cells]
+    place = max(range(len(cells)), key=needed.__getitem__)
+    return needed[place], cells[place]
+
+
+def check_memory(cells: Sequence[Cell], usable: float) -> None:
+    """Raise if a cell needs more memory than a worker has, both in bytes.
+
+    Raises
+    ------
+    MemoryEstimateError
+        If one does; the message names it.
+    """
+    needed, (name, config) = largest_cell(cells)
+    if needed > usable:
+        numbers = ", ".join(f"{field} = {value}" for field, value in config.model_dump().items())
+        message = (
+            f"the cell {name} with {numbers} needs about {readable_bytes(needed)}, and a worker may use "
+            f"{readable_bytes(usable)}; make the largest values of the grid smaller, or give --workers fewer processes"
+        )
+        raise MemoryEstimateError(message)

@@ -1,18 +1,15 @@
 """Run cells into a store: what is finished there is not run again, and every cell is kept as soon as it is there."""
 
 import datetime
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tightwidth import memory
 from tightwidth.cell_records import CellRecord
 from tightwidth.cell_store import CellStore, cell_id
 from tightwidth.cell_store.identity import plain_config
-from tightwidth.errors import InputError
-from tightwidth.experiments.batches import Cell, Outcome, cut, memory_of
+from tightwidth.experiments.batches import Cell, Outcome, check_memory, cut
 from tightwidth.experiments.origin import Origin
-from tightwidth.experiments.schedulers import Scheduler
+from tightwidth.experiments.schedulers.choice import check_place, choose
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ def run_steps(
     local_cluster: int | None = None,
 ) -> Iterator[Event]:
     """Run cells as `run_cells` does, and yield also how many there are, and which have failed."""
-    check_workers(workers, scheduler, local_cluster)
+    check_place(workers, scheduler, local_cluster)
     store.drive()
     store.plan(cells)
     is_finished = store.finished(cells)
@@ -97,10 +94,10 @@ def run_steps(
         yield Started(0, n_finished, "nowhere")
         return
     wanted = [cells[place] for place in places]
-    pool, n_workers, memory_of_one = choose_scheduler(wanted, workers, scheduler, local_cluster)
-    with pool:
-        batches = cut(wanted, range(len(wanted)), n_workers, memory_of_one)
+    with choose(wanted, workers, scheduler, local_cluster) as pool:
+        check_memory(wanted, pool.memory)
         yield Started(len(wanted), n_finished, str(pool))
+        batches = cut(wanted, range(len(wanted)), pool.n_workers, pool.memory)
         for outcome, origin in pool.run(batches):
             cell = wanted[outcome.place]
             if outcome.values is None:
@@ -111,80 +108,6 @@ def run_steps(
                 record = record_of(cell, outcome, origin)
                 store.write(record)
                 yield record
-
-
-def check_workers(workers: int | None, scheduler: str | None, local_cluster: int | None) -> None:
-    """Raise unless one place to run cells is named at most, and numbers of processes are some.
-
-    Raises
-    ------
-    InputError
-        If two places are named, or a number is out of its range.
-    """
-    given = {"workers": workers, "scheduler": scheduler, "local_cluster": local_cluster}
-    named = [f"{name}={value}" for name, value in given.items() if value is not None]
-    if len(named) > 1:
-        message = f"{' and '.join(named)} exclude each other; give one of them"
-        raise InputError(message)
-    if workers is not None and not 0 <= workers <= MOST_WORKERS:
-        message = f"workers={workers} must be from 0 (this process) to {MOST_WORKERS}; leave it out for one a core"
-        raise InputError(message)
-    if local_cluster is not None and not 1 <= local_cluster <= MOST_WORKERS:
-        message = f"local_cluster={local_cluster} must be from 1 to {MOST_WORKERS}, worker processes of this machine"
-        raise InputError(message)
-
-
-MOST_WORKERS = 1024
-
-
-def choose_scheduler(
-    cells: Sequence[Cell], workers: int | None, scheduler: str | None, local_cluster: int | None
-) -> tuple[Scheduler, int, float]:
-    """Return where cells run, on how many workers, and the memory that one cell may have, in bytes."""
-    if scheduler is not None or local_cluster is not None:
-        from tightwidth.experiments.schedulers.dask_pool import DaskPool
-
-        pool = DaskPool(scheduler, local_cluster)
-        return pool, pool.n_workers, pool.memory
-    check_memory(cells)
-    usable = memory.USABLE_SHARE * memory.machine_memory()
-    if workers == 0:
-        from tightwidth.experiments.schedulers.in_process import InProcess
-
-        return InProcess(), 1, usable
-    from tightwidth.experiments.schedulers.worker_pool import WorkerPool
-
-    needed = memory_of(cells)[0]
-    n = min(n_cores() if workers is None else workers, len(cells))
-    if workers is None and needed > 0:
-        n = max(1, min(n, int(usable / needed)))
-    return WorkerPool(n), n, usable / n
-
-
-def check_memory(cells: Sequence[Cell], available: float | None = None) -> None:
-    """Raise if a cell needs more memory than this machine has.
-
-    Raises
-    ------
-    MemoryEstimateError
-        If one does; the message names it.
-    """
-    needed, place = memory_of(cells)
-    name, config = cells[-place]
-    memory.check_fits(needed, f"the cell {describe(name, config)}", "make the largest values of the grid smaller")
-
-
-def describe(name: str, config: object) -> str:
-    """Return a cell in one line."""
-    return f"{name} ({', '.join(f'{field}={value}' for field, value in dict(config).items())})"  # pyright: ignore
-
-
-def n_cores() -> int:
-    """Return the cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows
-        return os.cpu_count() or 1
 
 
 def record_of(cell: Cell, outcome: Outcome, origin: Origin) -> CellRecord:

@@ -14,7 +14,13 @@ MOST_DEATHS = 3  # of workers under one cell, before the cell counts as failed
 
 
 class Scheduler(Protocol):
-    """Run batches; a context, at whose end nothing runs any more."""
+    """Run batches; a context, at whose end nothing runs any more.
+
+    Within it are known ``n_workers``, the cells that run at one time, and ``memory``, what each may take in bytes.
+    """
+
+    n_workers: int
+    memory: float
 
     def __enter__(self) -> "Scheduler":
         """Start what runs batches."""

@@ -7,7 +7,16 @@ from tightwidth.experiments.origin import Origin
 
 
 class InProcess:
-    """Run batches here, with as many threads as JAX has."""
+    """Run batches here, with as many threads as JAX takes."""
+
+    n_workers = 1
+
+    def __init__(self, memory: float) -> None:
+        self.memory = memory
+
+    def __str__(self) -> str:
+        """Say where the cells run."""
+        return "this process"
 
     def __enter__(self) -> "InProcess":
         """Start nothing."""

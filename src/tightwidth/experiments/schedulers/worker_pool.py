@@ -87,13 +87,17 @@ class _Worker:
 class WorkerPool:
     """Run batches in processes of this machine, in place of those that die new ones."""
 
-    def __init__(self, n_workers: int) -> None:
-        self.n_workers = n_workers
+    def __init__(self, n_workers: int, memory: float) -> None:
+        self.n_workers, self.memory = n_workers, memory
         self.workers: list[_Worker] = []
         self.said: queue.SimpleQueue[tuple[_Worker, Any]] = queue.SimpleQueue()
         self.waiting: dict[int, deque[Batch]] = {}  # by their groups
         self.deaths: Counter[int] = Counter()
         self.failed_starts = 0
+
+    def __str__(self) -> str:
+        """Say where the cells run."""
+        return "1 worker process" if self.n_workers == 1 else f"{self.n_workers} worker processes"
 
     def __enter__(self) -> "WorkerPool":
         """Start the processes."""
