@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, computed_field
 
 from tightwidth.cell_records import CellRecord
 from tightwidth.cell_store.files import DriverLock, connect, reported
@@ -35,7 +35,10 @@ class Failure(BaseModel):
 
 
 class Status(BaseModel):
-    """How far the last sweep into a store came; ``others`` are finished cells of earlier ones that it does not want."""
+    """How far the last sweep into a store came; ``others`` are finished cells of earlier ones that it does not want.
+
+    ``experiments`` counts all finished cells by the names of their experiments.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,7 +48,9 @@ class Status(BaseModel):
     others: int
     seconds: float
     running: bool
+    experiments: dict[str, int]
 
+    @computed_field
     @property
     def left(self) -> int:
         """The cells that are neither finished nor failed."""
@@ -192,8 +197,11 @@ class CellStore:
             last = rows[-1][0]
 
     def failures(self) -> list[Failure]:
-        """Return the cells that ended in an error and were not finished since."""
-        query = "SELECT experiment, config, error, attempts, failed FROM failures ORDER BY rowid"
+        """Return the cells of the last sweep that ended in an error and were not finished since."""
+        query = (
+            "SELECT failures.experiment, config, error, attempts, failed FROM failures JOIN planned USING (id) "
+            "ORDER BY failures.rowid"
+        )
         with reported(self.path):
             rows = self._connection.execute(query).fetchall()
         return [
@@ -210,6 +218,9 @@ class CellStore:
                 "(SELECT count(*) FROM planned JOIN failures USING (id)), "
                 "(SELECT count(*) FROM cells), (SELECT total(seconds) FROM cells)"
             ).fetchone()
+            by_name = self._connection.execute(
+                "SELECT experiment, count(*) FROM cells GROUP BY 1 ORDER BY 1"
+            ).fetchall()
         planned, finished, failed, everything, seconds = counts
         return Status(
             planned=planned,
@@ -218,6 +229,7 @@ class CellStore:
             others=everything - finished,
             seconds=seconds,
             running=self._lock.is_held(),
+            experiments=dict(by_name),
         )
 
     def _record(self, row: Iterable[Any]) -> CellRecord:

@@ -17,6 +17,7 @@ from tightwidth.cli.memorize import memorize
 from tightwidth.cli.plan import plan
 from tightwidth.cli.predict import predict
 from tightwidth.cli.score import score
+from tightwidth.cli.sweep import sweep
 from tightwidth.cli.where import where
 from tightwidth.errors import InputError
 
@@ -35,6 +36,7 @@ app.command()(plan)
 app.command()(fit)
 app.command()(predict)
 app.command()(score)
+app.add_typer(sweep)
 app.command()(where)
 
 

@@ -23,6 +23,9 @@ OPTIONS = {
     "stop": "--stop",
     "dim": "--dim",
     "points": "--points",
+    "workers": "--workers",
+    "scheduler": "--scheduler",
+    "local_cluster": "--local-cluster",
 }
 
 

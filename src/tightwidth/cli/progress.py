@@ -11,6 +11,11 @@ from rich.text import Text
 SECONDS_BETWEEN_LINES = 5.0
 
 
+def readable_rate(rate: float) -> str:
+    """Return a rate in whole numbers, or in two digits if it is below 10."""
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
+
+
 class _Rate(ProgressColumn):
     """Show steps or rows per second."""
 
@@ -19,7 +24,7 @@ class _Rate(ProgressColumn):
         self.unit = unit
 
     def render(self, task: Task) -> Text:
-        return Text("" if not task.speed else f"{task.speed:,.0f} {self.unit}/s")
+        return Text("" if not task.speed else f"{readable_rate(task.speed)} {self.unit}/s")
 
 
 class StepProgress:
@@ -81,8 +86,8 @@ class StepProgress:
             rate = max(done - self.before, 1) / (now - self.started)
             left = (planned - done) / rate
             self.say(
-                f"{self.unit.removesuffix('s')} {done:,} of {self.at_most}{planned:,}, {rate:,.0f} {self.unit}/s, "
-                f"{note}, {self.at_most}{left:,.0f} s left"
+                f"{self.unit.removesuffix('s')} {done:,} of {self.at_most}{planned:,}, "
+                f"{readable_rate(rate)} {self.unit}/s, {note}, {self.at_most}{left:,.0f} s left"
             )
 
     def _bar(self, done: int, planned: int, note: str) -> None:

@@ -33,7 +33,9 @@ class Batch:
         """Return the cells of these places."""
         wanted = set(places)
         kept = [(place, config) for place, config in zip(self.places, self.configs, strict=True) if place in wanted]
-        return Batch(self.experiment, self.group, tuple(place for place, _ in kept), tuple(config for _, config in kept))
+        return Batch(
+            self.experiment, self.group, tuple(place for place, _ in kept), tuple(config for _, config in kept)
+        )
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,6 @@ def check_memory(cells: Sequence[Cell], usable: float) -> None:
         numbers = ", ".join(f"{field} = {value}" for field, value in config.model_dump().items())
         message = (
             f"the cell {name} with {numbers} needs about {readable_bytes(needed)}, and a worker may use "
-            f"{readable_bytes(usable)}; make the largest values of the grid smaller, or give --workers fewer processes"
+            f"{readable_bytes(usable)}; make the largest values smaller, or let fewer workers share it"
         )
         raise MemoryEstimateError(message)

@@ -94,7 +94,9 @@ def run_steps(
         yield Started(0, n_finished, "nowhere")
         return
     wanted = [cells[place] for place in places]
-    with choose(wanted, workers, scheduler, local_cluster) as pool:
+    pool = choose(wanted, workers, scheduler, local_cluster)
+    check_memory(wanted, pool.memory)  # before anything starts; and again when a cluster has told what it has
+    with pool:
         check_memory(wanted, pool.memory)
         yield Started(len(wanted), n_finished, str(pool))
         batches = cut(wanted, range(len(wanted)), pool.n_workers, pool.memory)

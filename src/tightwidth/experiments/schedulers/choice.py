@@ -32,9 +32,7 @@ def check_place(workers: int | None, scheduler: str | None, local_cluster: int |
         raise InputError(message)
 
 
-def choose(
-    cells: Sequence[Cell], workers: int | None, scheduler: str | None, local_cluster: int | None
-) -> Scheduler:
+def choose(cells: Sequence[Cell], workers: int | None, scheduler: str | None, local_cluster: int | None) -> Scheduler:
     """Return where cells run: for the number of workers left open one a core, if the memory is enough for all."""
     if scheduler is not None or local_cluster is not None:
         from tightwidth.experiments.schedulers.dask_pool import DaskPool

@@ -7,7 +7,7 @@ driver ends.  A batch under which workers die goes out cell by cell, so that the
 import asyncio
 import logging
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -94,7 +94,7 @@ class DaskPool:
             raise InputError(message) from None
         try:
             self.client.wait_for_workers(1, timeout=SECONDS_FOR_WORKERS)
-        except (TimeoutError, asyncio.TimeoutError):
+        except TimeoutError:
             message = f"the Dask scheduler {self.address} has no workers; start some: dask worker {self.address}"
             raise InputError(message) from None
         try:

@@ -37,7 +37,7 @@ class _Worker:
         self.left: set[int] = set()
         self.group: int | None = None  # of the batch before
         self.origin: Origin | None = None
-        self.errors = tempfile.TemporaryFile()
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `end`)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tightwidth.experiments.schedulers.worker"],
             stdin=subprocess.PIPE,
