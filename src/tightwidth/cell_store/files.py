@@ -9,13 +9,14 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
-from tightwidth import __version__
 from tightwidth.errors import DataError, InputError
 
 APPLICATION_ID = 0x74776463  # "twdc"
 SCHEMA_VERSION = 1
+MADE_BY = f"tightwidth {version('tightwidth')}"
 MAGIC = b"SQLite format 3\0"
 HEADER_BYTES = 100
 SECONDS_FOR_OTHERS = 60.0  # how long a transaction of another process is waited for
@@ -79,7 +80,7 @@ def _create(path: Path) -> None:
         with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as connection:
             connection.execute("PRAGMA synchronous = FULL")
             connection.executescript(f"BEGIN;{SCHEMA}COMMIT;")
-            connection.execute("INSERT INTO meta VALUES ('made_by', ?)", (f"tightwidth {__version__}",))
+            connection.execute("INSERT INTO meta VALUES ('made_by', ?)", (MADE_BY,))
         with contextlib.suppress(FileExistsError):  # another driver was faster: its file is as good
             _move(new, path)
     except (OSError, sqlite3.Error) as error:
@@ -141,7 +142,7 @@ def _check_header(path: Path) -> None:
         raise InputError(message)
     if user_version != SCHEMA_VERSION:
         message = (
-            f"{path} has schema version {user_version}, and tightwidth {__version__} reads and writes version "
+            f"{path} has schema version {user_version}, and {MADE_BY} reads and writes version "
             f"{SCHEMA_VERSION}; {kept}; use the version of tightwidth that made it, or give the name of a new file"
         )
         raise InputError(message)

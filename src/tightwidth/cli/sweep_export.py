@@ -104,8 +104,8 @@ def _of_one_kind(column: list[Any]) -> list[Any]:
     there = [INFINITE.get(value, value) if isinstance(value, str) else value for value in column if value is not None]
     kinds = set(map(type, there))
     if kinds <= {int, float} and there:
-        number = int if kinds == {int} else float
-        return [None if value is None else number(INFINITE.get(value, value)) for value in column]
+        number: Any = int if kinds == {int} else float
+        return [None if value is None else number(value) for value in column]  # float("inf") is infinite
     if len(kinds) <= 1:
         return column
     return [value if value is None or isinstance(value, str) else json.dumps(value) for value in column]

@@ -69,7 +69,8 @@ def checked_value(config: type[Config], field: str, value: Any, where: str) -> A
 @cache
 def _adapter(config: type[Config], field: str) -> TypeAdapter[Any]:
     info = config.model_fields[field]
-    return TypeAdapter(Annotated[info.annotation, info])
+    of_field: Any = Annotated[info.annotation, info]  # pyright: ignore[reportInvalidTypeForm]
+    return TypeAdapter(of_field)
 
 
 def _spread(config: type[Config], field: str, given: dict[str, Any]) -> list[Any]:

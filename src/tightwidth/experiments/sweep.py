@@ -1,7 +1,7 @@
 """Run cells into a store: what is finished there is not run again, and every cell is kept as soon as it is there."""
 
 import datetime
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 from tightwidth.cell_records import CellRecord
@@ -81,7 +81,7 @@ def run_steps(
     workers: int | None = None,
     scheduler: str | None = None,
     local_cluster: int | None = None,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Run cells as `run_cells` does, and yield also how many there are, and which have failed."""
     check_place(workers, scheduler, local_cluster)
     store.drive()

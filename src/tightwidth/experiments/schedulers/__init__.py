@@ -4,7 +4,6 @@ All three give the same numbers, and none touches the store: what comes of the c
 """
 
 from collections.abc import Iterator, Sequence
-from types import TracebackType
 from typing import Protocol
 
 from tightwidth.experiments.batches import Batch, Outcome
@@ -26,9 +25,7 @@ class Scheduler(Protocol):
         """Start what runs batches."""
         ...
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Stop it at once, whatever runs."""
         ...
 

@@ -180,7 +180,7 @@ class DaskPool:
 
 async def _shake_hands(address: str) -> None:
     """Raise if no scheduler answers; a client that does not come to be would keep trying in a thread of its own."""
-    from distributed.comm import connect
+    from distributed.comm.core import connect
 
     async def greet() -> None:
         comm = await connect(address, timeout=SECONDS_TO_CONNECT)
@@ -192,15 +192,15 @@ async def _shake_hands(address: str) -> None:
 
 def _local_cluster(n_workers: int) -> Any:
     """Return a cluster on this machine: processes with one thread each, so that they do not fight over the cores."""
-    import dask
+    from dask import config
     from distributed import LocalCluster
 
     name = "distributed.nanny.pre-spawn-environ"
-    with dask.config.set({name: {**dask.config.get(name, {}), **ONE_THREAD}}):
+    with config.set({name: {**config.get(name, {}), **ONE_THREAD}}):
         return LocalCluster(
             n_workers=n_workers,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address=None,  # pyright: ignore[reportArgumentType] (documented: none is served)
             silence_logs=logging.CRITICAL,
         )
