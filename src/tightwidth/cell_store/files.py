@@ -161,16 +161,16 @@ def reported(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except sqlite3.OperationalError as error:
-        message = (
-            f"{path} cannot be used ({error}); the cells that were finished are kept; "
-            "see to the disk, its room and its permissions, and run the same command again"
-        )
-        raise InputError(message) from None
     except sqlite3.DatabaseError as error:
+        why = " ".join(str(error).split())
+        if isinstance(error, sqlite3.OperationalError) and not why.startswith("no such"):
+            message = (
+                f"{path} cannot be used ({why}); the cells that were finished are kept; "
+                "see to the disk, its room and its permissions, and run the same command again"
+            )
+            raise InputError(message) from None
         message = (
-            f"{path} is damaged ({' '.join(str(error).split())}); nothing was changed; "
-            "restore it from a copy, or give the name of a new file"
+            f"{path} is damaged ({why}); nothing was changed; restore it from a copy, or give the name of a new file"
         )
         raise DataError(message) from None
 

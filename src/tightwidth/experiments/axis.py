@@ -13,7 +13,7 @@ from tightwidth.experiments.experiment import Config
 
 RANGE = ("from", "to", "steps", "scale")
 SCALES = ("linear", "log")
-MOST_STEPS = 1_000_000
+MOST_STEPS = 10_000
 
 
 def axis_values(config: type[Config], field: str, given: Any) -> list[Any]:
@@ -67,7 +67,7 @@ def checked_value(config: type[Config], field: str, value: Any, where: str) -> A
 
 
 @cache
-def _adapter(config: type[Config], field: str) -> TypeAdapter[Any]:
+def _adapter(config: type[Config], field: str) -> Any:
     info = config.model_fields[field]
     of_field: Any = Annotated[info.annotation, info]  # pyright: ignore[reportInvalidTypeForm]
     return TypeAdapter(of_field)

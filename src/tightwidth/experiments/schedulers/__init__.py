@@ -4,7 +4,7 @@ All three give the same numbers, and none touches the store: what comes of the c
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tightwidth.experiments.batches import Batch, Outcome
 from tightwidth.experiments.origin import Origin
@@ -12,6 +12,7 @@ from tightwidth.experiments.origin import Origin
 MOST_DEATHS = 3  # of workers under one cell, before the cell counts as failed
 
 
+@runtime_checkable
 class Scheduler(Protocol):
     """Run batches; a context, at whose end nothing runs any more.
 
