@@ -306,65 +306,85 @@ def is_running(pid: int) -> bool:
     return not status.exists() or status.read_text(encoding="utf-8").split(")")[-1].split()[0] != "Z"
 
 
-def killed_and_gone_on_with(tmp_path: Path, n_kills: int, n_x: int, workers: int, stop: signal.Signals):
-    """Kill a sweep at random moments and go on with it, and compare its database with that of an unbroken run."""
-    wanted = cells(n_x, 2, sleep=0.02)
-    config = tmp_path / "a.toml"
-    text = f'experiment = "{NAME}"\nseeds = 2\n[fixed]\nsleep = 0.02\n[grid]\nx = {list(range(n_x))}\n'
-    config.write_text(text, encoding="utf-8")
+def wait_for_a_moment(process, database: Path, moment: float, duration: float, n: int) -> None:
+    """Wait for a share of the cells to be finished, or, for a negative number, of the duration to have passed."""
+    if moment < 0:
+        time.sleep(-moment * duration)
+        return
+    while len(finished(database)) < moment * n and process.poll() is None:
+        time.sleep(0.003)
+
+
+def killed_and_gone_on_with(tmp_path: Path, moments: np.ndarray, workers: int, stop: signal.Signals) -> None:
+    """Stop a sweep at random moments and go on with it, and compare its database with that of an unbroken run."""
+    n_x, database, log = 50, tmp_path / "a.sqlite", tmp_path / "log"
+    wanted, config, whole = cells(n_x, 2, sleep=0.005), tmp_path / "a.toml", tmp_path / "unbroken.sqlite"
+    config.write_text(
+        f'experiment = "{NAME}"\nseeds = 2\n[fixed]\nsleep = 0.005\n[grid]\nx = {list(range(n_x))}\n', encoding="utf-8"
+    )
     arguments = ("sweep", config, "--workers", workers)
     began = time.monotonic()
-    unbroken = command(*arguments, "-o", tmp_path / "unbroken.sqlite")
-    assert unbroken.communicate(timeout=120)[1] is not None
-    assert unbroken.returncode == 0
+    finish(command(*arguments, "-o", whole))
     duration = time.monotonic() - began
 
-    log, database = tmp_path / "log", tmp_path / "a.sqlite"
-    log.touch()
-    moments = np.random.default_rng(0).uniform(0, duration, n_kills)
-    pids: set[int] = set()
-    before = finished(database)
+    before, n_partial = {}, 0
     for moment in moments:
+        log.write_text("", encoding="utf-8")
         process = command(*arguments, **{sweep_cases.LOG: str(log)})
-        time.sleep(moment)
+        wait_for_a_moment(process, database, moment, duration, len(wanted))
         process.send_signal(stop)
         process.communicate(timeout=60)
+        runs = [tuple(map(int, line.split())) for line in log.read_text(encoding="utf-8").splitlines()]
         deadline = time.monotonic() + 10
-        while time.monotonic() < deadline and any(map(is_running, pids | read_pids(log))):
-            time.sleep(0.05)
-        assert not any(map(is_running, read_pids(log)))
-        runs = [tuple(map(int, line.split()[1:])) for line in log.read_text(encoding="utf-8").splitlines()]
-        assert not set(runs) & set(before)  # what was finished is not run again
-        log.write_text("", encoding="utf-8")
+        while any(is_running(pid) for pid, _, _ in runs) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not any(is_running(pid) for pid, _, _ in runs)  # no worker outlives the driver
+        assert not {(x, seed) for _, x, seed in runs} & set(before)  # what was finished is not run again
         now = finished(database)
         assert {cell: now[cell] for cell in before} == before  # nor lost, nor written anew
         before = now
-    last = command(*arguments)
-    last.communicate(timeout=120)
-    assert last.returncode == 0
-    with CellStore.open(database) as broken, CellStore.open(tmp_path / "unbroken.sqlite") as whole:
-        assert without_times(broken.records(wanted)) == without_times(whole.records(wanted))
+        n_partial += 0 < len(now) < len(wanted)
+        if len(now) == len(wanted):
+            compare(database, whole, wanted)
+            database.unlink()
+            before = {}
+    assert n_partial >= 1
+    finish(command(*arguments))
+    compare(database, whole, wanted)
+
+
+def finish(process: subprocess.Popen[str]) -> None:
+    process.communicate(timeout=120)
+    assert process.returncode == 0
+
+
+def compare(database: Path, whole: Path, wanted) -> None:
+    """Show that two databases have the same cells, each once, but for their times."""
+    with CellStore.open(database) as broken, CellStore.open(whole) as unbroken:
+        assert without_times(broken.all_records()) == without_times(unbroken.all_records())
         assert len(list(broken.all_records())) == len(wanted)
-        assert broken.status().model_dump(exclude={"seconds"}) == whole.status().model_dump(exclude={"seconds"})
+        assert broken.records(wanted)
+        assert broken.failures() == unbroken.failures() == []
 
 
-def read_pids(log: Path) -> set[int]:
-    return {int(line.split()[0]) for line in log.read_text(encoding="utf-8").splitlines()}
+def random_moments(n: int) -> np.ndarray:
+    """Return moments of which half are shares of the cells, and half of the time of an unbroken run."""
+    return np.random.default_rng(0).uniform(0, 1, n) * np.where(np.arange(n) % 2, -1, 1)
 
 
 def test_a_killed_driver_loses_and_repeats_nothing(tmp_path):
-    killed_and_gone_on_with(tmp_path, 2, 20, 1, signal.SIGKILL)
+    killed_and_gone_on_with(tmp_path, np.array([0.2, 0.6]), 1, signal.SIGKILL)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_driver_that_is_killed_at_20_moments_loses_and_repeats_nothing(tmp_path, workers):
-    killed_and_gone_on_with(tmp_path, 20, 60, workers, signal.SIGKILL)
+    killed_and_gone_on_with(tmp_path, random_moments(20), workers, signal.SIGKILL)
 
 
 @pytest.mark.slow
 def test_a_driver_that_is_interrupted_at_10_moments_loses_and_repeats_nothing(tmp_path):
-    killed_and_gone_on_with(tmp_path, 10, 60, 2, signal.SIGINT)
+    killed_and_gone_on_with(tmp_path, random_moments(10), 2, signal.SIGINT)
 
 
 def test_ctrl_c_says_what_is_kept(tmp_path):
