@@ -93,6 +93,24 @@ class TestRun:
         assert (status.count("RuntimeError"), "and 2 more failed; --json shows all" in status) == (10, True)
         assert len(tightwidth("sweep", "status", "a.sqlite", "--json").json()["failures"]) == 12
 
+    def test_without_arguments_there_is_help(self, tightwidth):
+        for arguments in ((), ("--help",)):
+            done = tightwidth("sweep", *arguments)
+            assert (done.code, "CONFIG.toml | COMMAND" in done.out, done.err) == (0, True, "")
+
+    def test_the_guide_runs(self, tightwidth):
+        guide = (Path(__file__).parent.parent / "docs" / "sweeps.md").read_text(encoding="utf-8")
+        toml, shell, python = (re.findall(rf"```{kind}\n(.*?)```", guide, re.S) for kind in ("toml", "sh", "python"))
+        Path("bounded.toml").write_text(toml[0], encoding="utf-8")
+        for line in shell[0].splitlines():
+            words = line.split()
+            where = ("--workers", 0) if words[1:] == ["sweep", "bounded.toml"] else ()
+            assert tightwidth(*words[1:], *where).code == 0
+        assert len(Path("bounded.csv").read_text(encoding="utf-8").splitlines()) == 1 + 5 * 2 * 3
+        exec(python[0].replace("run_cells(cells, store)", "run_cells(cells, store, workers=0)"), {})
+        with CellStore.open("mine.sqlite") as store:
+            assert store.status().finished == 6
+
 
 class TestStatus:
     def test_is_one_json_object(self, tightwidth):
@@ -374,6 +392,24 @@ def random_moments(n: int) -> np.ndarray:
 
 def test_a_killed_driver_loses_and_repeats_nothing(tmp_path):
     killed_and_gone_on_with(tmp_path, np.array([0.2, 0.6]), 1, signal.SIGKILL)
+
+
+def test_no_worker_outlives_a_driver_that_is_killed_in_the_middle_of_a_cell(tmp_path):
+    (tmp_path / "a.toml").write_text(CONFIG + "[fixed]\nsleep = 60\n", encoding="utf-8")
+    log = tmp_path / "log"
+    log.touch()
+    process = command("sweep", tmp_path / "a.toml", "--workers", 1, **{sweep_cases.LOG: str(log)})
+    deadline = time.monotonic() + 30
+    while not log.read_text(encoding="utf-8").endswith("\n") and time.monotonic() < deadline:
+        time.sleep(0.02)
+    worker = int(log.read_text(encoding="utf-8").split()[0])
+    assert is_running(worker)
+    process.kill()
+    process.communicate(timeout=30)
+    deadline = time.monotonic() + 10
+    while is_running(worker) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not is_running(worker)
 
 
 @pytest.mark.slow

@@ -14,8 +14,9 @@ class _RunByDefault(TyperGroup):
     """Take `sweep CONFIG.toml` for `sweep run CONFIG.toml`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put "run" before arguments that name no command."""
-        if args and args[0] not in (*self.commands, *ctx.help_option_names):
+        """Put "run" before arguments that name no command; show the help if there are none."""
+        args = args or [ctx.help_option_names[0]]
+        if args[0] not in (*self.commands, *ctx.help_option_names):
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
@@ -23,7 +24,7 @@ class _RunByDefault(TyperGroup):
 sweep = typer.Typer(
     name="sweep",
     cls=_RunByDefault,
-    no_args_is_help=True,
+    subcommand_metavar="CONFIG.toml | COMMAND [ARGS]...",
     help="Run an experiment over a grid of values and seeds: tightwidth sweep CONFIG.toml. "
     "What is finished is never lost and never run again.",
     rich_markup_mode=None,
