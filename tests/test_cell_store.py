@@ -127,7 +127,8 @@ class TestStatus:
 
 
 class TestDriver:
-    def test_a_second_one_is_refused_until_the_first_has_ended(self, store, path):
+    def test_a_second_one_is_refused_until_the_first_has_ended(self, store, path, monkeypatch):
+        monkeypatch.setattr(files, "SECONDS_FOR_A_LOOK", 0.05)
         store.drive()
         store.drive()  # which it is already
         with CellStore.open(path) as other:

@@ -1,7 +1,8 @@
 """Run cells into a store: what is finished there is not run again, and every cell is kept as soon as it is there."""
 
+import contextlib
 import datetime
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from tightwidth.cell_records import CellRecord
@@ -39,7 +40,7 @@ def run_cells(
     workers: int | None = None,
     scheduler: str | None = None,
     local_cluster: int | None = None,
-) -> Iterator[CellRecord]:
+) -> Generator[CellRecord, None, None]:
     """Run the cells that the store does not have, write each into it, and yield its record as soon as it is there.
 
     Cells may be of several experiments.  One that ends in an error is kept as failed, `store.failures()`, and is run
@@ -71,7 +72,8 @@ def run_cells(
     differently.
     """
     steps = run_steps(cells, store, workers=workers, scheduler=scheduler, local_cluster=local_cluster)
-    return (event for event in steps if isinstance(event, CellRecord))
+    with contextlib.closing(steps):  # workers end with the caller's loop, however that ends
+        yield from (event for event in steps if isinstance(event, CellRecord))
 
 
 def run_steps(
