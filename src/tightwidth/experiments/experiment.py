@@ -22,7 +22,7 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="of everything random in the cell")
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED, description="of everything random in the cell")
 
 
 C = TypeVar("C", bound=Config)
