@@ -1,10 +1,12 @@
 """Batches on a Dask cluster (the extra ``distributed``): one that runs, by its scheduler's address, or one made here.
 
 A worker comes back after a few seconds with what it has by then, and the rest goes out again: so little is lost if the
-driver ends.  A batch under which workers die goes out cell by cell, so that the others are spared the one that kills.
+driver ends.  When workers die Dask suspects all tasks that they had, and the one that kills is among them.  So the
+cells of suspected batches are run at the end, one at a time and nothing beside them: who is killed alone is the killer.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
@@ -22,6 +24,8 @@ from tightwidth.experiments.schedulers.worker_pool import ONE_THREAD
 SECONDS_TO_CONNECT = 5.0
 SECONDS_FOR_WORKERS = 30.0  # after which a scheduler without any is an error
 SECONDS_A_BATCH = 5.0
+SECONDS_TO_CLOSE = 10.0
+LOST = None  # a result that went with its worker, before it came here: it is computed again
 TASKS_A_THREAD = 2  # one that runs, and one that is there when it has ended
 
 
@@ -120,7 +124,8 @@ class DaskPool:
         """Forget the tasks that are under way, and end the cluster if it was made here."""
         for part in (self.client, self.cluster):
             if part is not None:
-                part.close(timeout=SECONDS_TO_CONNECT)
+                with contextlib.suppress(TimeoutError, OSError):  # what is finished counts, and not how it ends
+                    part.close(timeout=SECONDS_TO_CLOSE)
         self.client = self.cluster = None
 
     def run(self, batches: Sequence[Batch]) -> Iterator[tuple[Outcome, Origin]]:
@@ -134,48 +139,81 @@ class DaskPool:
         from distributed import as_completed
 
         waiting, under_way = deque(batches), {}
+        suspects: deque[Batch] = deque()
         done = as_completed(loop=self.client.loop)
 
-        def send() -> None:
-            while waiting and len(under_way) < TASKS_A_THREAD * max(self.n_workers, 1):
-                batch = waiting.popleft()
-                future = self.client.submit(run_for, batch, SECONDS_A_BATCH, pure=False)
-                under_way[future] = batch
-                done.add(future)
+        def send(batch: Batch) -> None:
+            future = self.client.submit(run_for, batch, SECONDS_A_BATCH, pure=False)
+            under_way[future] = batch
+            done.add(future)
 
-        send()
-        while under_way:
+        while waiting or suspects or under_way:
+            while waiting and len(under_way) < TASKS_A_THREAD * max(self.n_workers, 1):
+                send(waiting.popleft())
+            is_alone = not under_way
+            if is_alone:
+                send(suspects.popleft())
             future = next(done)
             batch = under_way.pop(future)
-            found, origin, rest = self._result(future, batch)
-            waiting.extendleft(reversed(rest))
-            send()
-            for outcome in found:
-                yield outcome, origin
+            result = self._result(future)
+            if result is LOST:
+                (suspects if is_alone else waiting).appendleft(batch)
+            elif isinstance(result, tuple):
+                found, origin = result
+                left = set(batch.places) - {outcome.place for outcome in found}
+                if left:
+                    waiting.appendleft(batch.only(sorted(left)))
+                for outcome in found:
+                    yield outcome, origin
+            elif is_alone:
+                unknown = Origin("unknown", "unknown", tightwidth.__version__, None)
+                yield died(batch.places[0], "died", result), unknown
+            else:
+                suspects.extend(batch.only([place]) for place in batch.places)
 
-    def _result(self, future: Any, batch: Batch) -> tuple[list[Outcome], Origin, list[Batch]]:
-        """Return what came of a batch, and what of it is still to be run."""
+    def _result(self, future: Any) -> Any:
+        """Return outcomes with their origin, or LOST, or how many workers died with the task.
+
+        Raises
+        ------
+        InputError
+            If the scheduler is gone, or workers lack what a batch needs.
+        """
+        from concurrent.futures import CancelledError
+
         from distributed import KilledWorker
 
-        if future.status in ("cancelled", "lost"):
+        try:
+            return LOST if future.status == "lost" else future.result()
+        except KilledWorker as error:
+            return error.allowed_failures + 1
+        except (CancelledError, asyncio.CancelledError):
+            if self._is_connected():
+                return LOST
             message = (
                 "the Dask scheduler is gone; the cells that were finished are kept; run the same command again when "
                 "it is back"
             )
-            raise InputError(message)
-        try:
-            found, origin = future.result()
-        except KilledWorker as error:
-            unknown = Origin("unknown", "unknown", tightwidth.__version__, None)
-            if len(batch.places) == 1:
-                return [died(batch.places[0], "died", error.allowed_failures + 1)], unknown, []
-            return [], unknown, [batch.only([place]) for place in batch.places]
+            raise InputError(message) from None
         except Exception as error:
             message = f"a Dask worker could not run a batch ({type(error).__name__}: {error}); see that all workers "
             message += f"have the packages and modules of this machine, tightwidth {tightwidth.__version__} among them"
             raise InputError(message) from error
-        left = set(batch.places) - {outcome.place for outcome in found}
-        return found, origin, [batch.only(sorted(left))] if left else []
+
+    def _is_connected(self) -> bool:
+        """Return whether the scheduler answers."""
+        if self.client.status != "running":
+            return False
+        try:
+            self.client.run_on_scheduler(_answer)
+        except Exception:  # of whatever kind: it does not
+            return False
+        return True
+
+
+def _answer() -> bool:
+    """Return that this runs."""
+    return True
 
 
 async def _shake_hands(address: str) -> None:
