@@ -16,6 +16,7 @@ from tightwidth.cli.fit import fit
 from tightwidth.cli.memorize import memorize
 from tightwidth.cli.plan import plan
 from tightwidth.cli.predict import predict
+from tightwidth.cli.reproduce import reproduce
 from tightwidth.cli.score import score
 from tightwidth.cli.sweep import sweep
 from tightwidth.cli.where import where
@@ -37,6 +38,7 @@ app.command()(fit)
 app.command()(predict)
 app.command()(score)
 app.add_typer(sweep)
+app.command()(reproduce)
 app.command()(where)
 
 

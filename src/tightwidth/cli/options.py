@@ -40,6 +40,17 @@ def check_writable(path: Path | None) -> None:
         raise InputError(message)
 
 
+def check_folder(path: Path) -> None:
+    """Raise before the run, not after it, if a folder could not be made or written to."""
+    made = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
+    if not made.is_dir():
+        message = f"{path} cannot be a folder: {made if path.is_absolute() else path} is a file; give another place"
+        raise InputError(message)
+    if not os.access(made, os.W_OK | os.X_OK):
+        message = f"{path} cannot be written: permission denied; give another folder"
+        raise InputError(message)
+
+
 def check_kept(read: dict[str, Path | None], *written: Path) -> None:
     """Raise before the run if a file that is read is one of those to be written."""
     for name, path in read.items():

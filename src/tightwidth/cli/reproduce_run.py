@@ -1,0 +1,86 @@
+"""Run the cells of statements with progress, write the page, the figures and the verdicts, and print the table."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tightwidth.cell_store import CellStore
+from tightwidth.cli import interrupts
+from tightwidth.cli.cell_progress import CellProgress
+from tightwidth.cli.memorize_run import LINE_WIDTH
+from tightwidth.experiments.experiment import Config
+from tightwidth.experiments.sweep import run_cells
+from tightwidth.report.figure_files import draw_figures
+from tightwidth.report.page import page
+from tightwidth.report.reproduce_record import ReproduceRecord, record_of
+from tightwidth.report.reproduction import cells_to_run, reproduction
+from tightwidth.report.selection import select
+from tightwidth.report.statement import Level, Statement
+from tightwidth.report.statements import all_statements
+from tightwidth.report.wording import OPEN, answer, conclusion, measured, predicted
+
+CELLS, PAGE, VERDICTS, FIGURES = "cells.sqlite", "index.html", "verdicts.json", "figures"
+
+
+def chosen(labels: Sequence[str]) -> tuple[Statement, ...]:
+    """Return the statements of some labels, or all."""
+    return select(labels, all_statements())
+
+
+def run(
+    statements: Sequence[Statement], level: Level, folder: Path, *, seed: int, workers: int | None, quiet: bool
+) -> ReproduceRecord:
+    """Run the cells that the folder does not hold yet, write its page, figures and verdicts, and return the record."""
+    cells = cells_to_run(statements, level, seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    with CellStore.open(folder / CELLS) as store:
+        _run_cells(cells, store, workers=workers, quiet=quiet)
+        found = reproduction(statements, level, seed, store.records)
+    (folder / FIGURES).mkdir(exist_ok=True)
+    figures = []
+    for finding in found.findings:
+        interrupts.check()
+        figures.append(draw_figures(finding, folder / FIGURES))
+    record = record_of(found, [[_inside(folder, file) for one in drawn for file in one.files] for drawn in figures])
+    (folder / PAGE).write_text(page(found, figures, record), encoding="utf-8")
+    (folder / VERDICTS).write_text(record.to_json() + "\n", encoding="utf-8")
+    return record
+
+
+def _inside(folder: Path, file: Path) -> str:
+    return file.relative_to(folder).as_posix()
+
+
+def _run_cells(cells: list[tuple[str, Config]], store: CellStore, *, workers: int | None, quiet: bool) -> None:
+    known = store.records(cells)
+    with CellProgress(cells, known, quiet=quiet) as progress:
+        before = f", {len(known):,} of them finished before" if known else ""
+        progress.say(f"{len(cells):,} cells{before}")
+        try:
+            for record in run_cells(cells, store, workers=workers):
+                progress.finished(record)
+                interrupts.check()
+        except KeyboardInterrupt:
+            progress.say(f"interrupted after {progress.done:,} of {progress.n:,} cells: the same command goes on there")
+            raise
+
+
+def print_report(record: ReproduceRecord, folder: Path) -> None:
+    """Print the table of verdicts, how many hold, and where the page is."""
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, markup=False, width=LINE_WIDTH)
+    table = Table(show_edge=False, pad_edge=False, header_style="bold")
+    for name in ("statement", "claim", "predicted", "measured", "verdict"):
+        table.add_column(name)
+    for statement in record.statements:
+        for verdict in statement.verdicts:
+            table.add_row(statement.label, verdict.claim, predicted(verdict), measured(verdict), answer(verdict))
+        if not statement.verdicts:
+            table.add_row(statement.label, "-", "-", "-", OPEN)
+    console.print(table)
+    console.print()
+    console.print(conclusion(record), soft_wrap=True)
+    console.print(f"wrote {folder / PAGE}", soft_wrap=True)
