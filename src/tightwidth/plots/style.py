@@ -7,6 +7,7 @@ SVG, which then looks the same everywhere, and are embedded as TrueType in PDF, 
 
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -21,7 +22,7 @@ FORMATS = ("svg", "pdf", "png")
 DOTS_PER_INCH = 200
 WIDTH, HEIGHT = 5.5, 3.5  # inches; the text of a one-column paper is about that wide
 
-PAPER = {
+PAPER: dict[Any, Any] = {  # matplotlib types its keys by a name of its own
     "font.size": 9.0,
     "axes.labelsize": 9.0,
     "axes.titlesize": 9.0,
