@@ -18,7 +18,9 @@ def reproduce(
     only: Annotated[
         list[str] | None, typer.Option(metavar="LABEL", help='one statement, such as "Theorem 4"; may be repeated')
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="processes that run cells [one a core]")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="processes that run cells; 0: this one [one a core]")
+    ] = None,
     seed: Annotated[int, typer.Option(help="added to the seed of every cell")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object and nothing else")] = False,
 ) -> None:

@@ -1,11 +1,14 @@
 """Run the cells of statements with progress, write the page, the figures and the verdicts, and print the table."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 from rich.console import Console
 from rich.table import Table
 
+from tightwidth.cell_records import CellRecord
 from tightwidth.cell_store import CellStore
 from tightwidth.cli import interrupts
 from tightwidth.cli.cell_progress import CellProgress
@@ -15,11 +18,11 @@ from tightwidth.experiments.sweep import run_cells
 from tightwidth.report.figure_files import draw_figures
 from tightwidth.report.page import page
 from tightwidth.report.reproduce_record import ReproduceRecord, record_of
-from tightwidth.report.reproduction import cells_to_run, reproduction
+from tightwidth.report.reproduction import cells_to_run, finished_records, reproduction
 from tightwidth.report.selection import select
 from tightwidth.report.statement import Level, Statement
 from tightwidth.report.statements import all_statements
-from tightwidth.report.wording import OPEN, answer, conclusion, measured, predicted
+from tightwidth.report.wording import OPEN, answer, conclusion, measured, predicted, why_open
 
 CELLS, PAGE, VERDICTS, FIGURES = "cells.sqlite", "index.html", "verdicts.json", "figures"
 
@@ -37,7 +40,7 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     with CellStore.open(folder / CELLS) as store:
         _run_cells(cells, store, workers=workers, quiet=quiet)
-        found = reproduction(statements, level, seed, store.records)
+        found = reproduction(statements, level, seed, store)
     (folder / FIGURES).mkdir(exist_ok=True)
     figures = []
     for finding in found.findings:
@@ -54,12 +57,13 @@ def _inside(folder: Path, file: Path) -> str:
 
 
 def _run_cells(cells: list[tuple[str, Config]], store: CellStore, *, workers: int | None, quiet: bool) -> None:
-    known = store.records(cells)
-    with CellProgress(cells, known, quiet=quiet) as progress:
+    known = finished_records(cells, store)
+    run = cast(Generator[CellRecord], run_cells(cells, store, workers=workers))
+    with CellProgress(cells, known, quiet=quiet) as progress, closing(run) as records:
         before = f", {len(known):,} of them finished before" if known else ""
         progress.say(f"{len(cells):,} cells{before}")
         try:
-            for record in run_cells(cells, store, workers=workers):
+            for record in records:
                 progress.finished(record)
                 interrupts.check()
         except KeyboardInterrupt:
@@ -79,7 +83,7 @@ def print_report(record: ReproduceRecord, folder: Path) -> None:
         for verdict in statement.verdicts:
             table.add_row(statement.label, verdict.claim, predicted(verdict), measured(verdict), answer(verdict))
         if not statement.verdicts:
-            table.add_row(statement.label, "-", "-", "-", OPEN)
+            table.add_row(statement.label, why_open(statement), "-", "-", OPEN)
     console.print(table)
     console.print()
     console.print(conclusion(record), soft_wrap=True)

@@ -20,8 +20,10 @@ class DrawnFigure:
 
 
 def draw_figures(finding: Finding, folder: Path) -> list[DrawnFigure]:
-    """Draw the figures of a statement into a folder, as SVG, PDF and PNG."""
-    drawn = []
+    """Draw the figures of a statement into a folder, as SVG, PDF and PNG; none if a part of its cells is missing."""
+    drawn: list[DrawnFigure] = []
+    if finding.n_missing:
+        return drawn
     for stem, (draw, caption) in finding.statement.figures.items():
         with style.paper():
             figure = draw(finding.records)

@@ -7,7 +7,7 @@ from tightwidth.report.html_elements import Child, Element, element
 from tightwidth.report.reproduction import Finding
 from tightwidth.report.statement import Table
 from tightwidth.report.strip import strip
-from tightwidth.report.wording import FAILS, HOLDS, OPEN, answer, measured, predicted
+from tightwidth.report.wording import FAILS, HOLDS, OPEN, answer, measured, predicted, why_open
 
 SIGNS = {HOLDS: "✓", FAILS: "✗", OPEN: "?"}
 
@@ -27,7 +27,7 @@ def summary(findings: Sequence[Finding], links: Sequence[str]) -> Element:
         for verdict in finding.verdicts:
             rows.append([element("a", name, href=f"#{link}"), *_verdict_cells(verdict)])
         if not finding.verdicts:
-            rows.append([element("a", name, href=f"#{link}"), "none", "", "", answer_mark(OPEN)])
+            rows.append([element("a", name, href=f"#{link}"), why_open(finding), "", "", answer_mark(OPEN)])
     return _cards("Verdicts on all statements", columns, rows)
 
 
@@ -40,7 +40,7 @@ def verdicts_of(finding: Finding) -> Element:
         for claim, said, seen, word in [_verdict_cells(verdict)]
     ]
     if not rows:
-        return element("p", "The records allow no verdict.")
+        return element("p", why_open(finding))
     return _cards(f"Verdicts on {finding.statement.label}", columns, rows)
 
 

@@ -17,7 +17,10 @@ class VerdictRecord(Verdict):
 
 
 class StatementRecord(BaseModel):
-    """One statement: its verdicts, and the figures' files from the folder of the page on."""
+    """One statement: its verdicts, and the figures' files from the folder of the page on.
+
+    Cells that ended in an error are missing; then there is no verdict, and ``errors`` says why.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -27,6 +30,8 @@ class StatementRecord(BaseModel):
     verdicts: list[VerdictRecord]
     figures: list[str]
     n_cells: int
+    n_missing: int
+    errors: list[str]
 
 
 class ReproduceRecord(BaseModel):
@@ -62,7 +67,9 @@ def record_of(found: Reproduction, figures: list[list[str]]) -> ReproduceRecord:
             holds=finding.holds,
             verdicts=[VerdictRecord(**dict(verdict)) for verdict in finding.verdicts],
             figures=files,
-            n_cells=len(finding.records),
+            n_cells=len(finding.records) + finding.n_missing,
+            n_missing=finding.n_missing,
+            errors=list(finding.errors),
         )
         for finding, files in zip(found.findings, figures, strict=True)
     ]

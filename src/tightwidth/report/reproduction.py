@@ -2,11 +2,13 @@
 
 import os
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from tightwidth.cell_records import CellRecord, Verdict
+from tightwidth.cell_store import CellStore, cell_id
+from tightwidth.cell_store.identity import id_of_plain
 from tightwidth.report.selection import cells_of, distinct
 from tightwidth.report.statement import Cell, Level, Statement, Table
 
@@ -15,12 +17,18 @@ PACKAGES = ("tightwidth", "jax", "numpy", "scipy", "scikit-learn", "matplotlib")
 
 @dataclass(frozen=True)
 class Finding:
-    """Hold one statement with the records of its cells, and what they say of it."""
+    """Hold one statement with the records of its cells, and what they say of it.
+
+    ``n_missing`` of its cells have no record, since they ended in one of ``errors``; then there are no verdicts, for
+    they would speak of a part of what the statement wants measured.
+    """
 
     statement: Statement
     records: tuple[CellRecord, ...]
     verdicts: tuple[Verdict, ...]
     tables: tuple[Table, ...]
+    n_missing: int = 0
+    errors: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -43,13 +51,13 @@ class Reproduction:
 
     @property
     def holds(self) -> bool:
-        """Whether every verdict holds."""
+        """Whether every statement holds."""
         return all(finding.holds for finding in self.findings)
 
     @property
     def records(self) -> list[CellRecord]:
         """Return each record once, though statements share it."""
-        each = {(r.experiment, repr(sorted(r.config.items()))): r for f in self.findings for r in f.records}
+        each = {id_of_plain(r.experiment, r.config): r for f in self.findings for r in f.records}
         return list(each.values())
 
 
@@ -58,20 +66,25 @@ def cells_to_run(statements: Sequence[Statement], level: Level, seed: int) -> li
     return distinct(cell for statement in statements for cell in cells_of(statement, level, seed))
 
 
-def reproduction(
-    statements: Iterable[Statement],
-    level: Level,
-    seed: int,
-    records_of: Callable[[Sequence[Cell]], Sequence[CellRecord]],
-) -> Reproduction:
-    """Return what the records of finished cells say; ``records_of`` looks them up."""
-    findings = []
-    for statement in statements:
-        records = tuple(records_of(cells_of(statement, level, seed)))
-        findings.append(
-            Finding(statement, records, tuple(statement.verdicts(records)), tuple(statement.tables(records)))
-        )
-    return Reproduction(level, seed, tuple(findings))
+def finished_records(cells: Sequence[Cell], store: CellStore) -> list[CellRecord]:
+    """Return the records of those cells that are finished, in their order."""
+    there = store.finished(cells)
+    return store.records([cell for cell, is_there in zip(cells, there, strict=True) if is_there])
+
+
+def reproduction(statements: Iterable[Statement], level: Level, seed: int, store: CellStore) -> Reproduction:
+    """Return what the records of a store say of the statements."""
+    return Reproduction(level, seed, tuple(_finding(one, cells_of(one, level, seed), store) for one in statements))
+
+
+def _finding(statement: Statement, cells: list[Cell], store: CellStore) -> Finding:
+    records = tuple(finished_records(cells, store))
+    n_missing = len(cells) - len(records)
+    if n_missing:
+        wanted = {cell_id(name, config) for name, config in cells}
+        ended = [one.error for one in store.failures() if id_of_plain(one.experiment, one.config) in wanted]
+        return Finding(statement, records, (), (), n_missing, tuple(dict.fromkeys(ended)))
+    return Finding(statement, records, tuple(statement.verdicts(records)), tuple(statement.tables(records)))
 
 
 def versions() -> dict[str, str]:

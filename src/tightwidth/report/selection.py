@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from tightwidth.cell_store import cell_id
 from tightwidth.errors import InputError
 from tightwidth.experiments.experiment import LARGEST_SEED
 from tightwidth.paper_map import SUMMARIES, canonical
@@ -46,4 +47,4 @@ def cells_of(statement: Statement, level: Level, seed: int = 0) -> list[Cell]:
 
 def distinct(cells: Iterable[Cell]) -> list[Cell]:
     """Return each cell once, in the order of its first place: statements may share cells."""
-    return list({(name, config.model_dump_json()): (name, config) for name, config in cells}.values())
+    return list({cell_id(name, config): (name, config) for name, config in cells}.values())

@@ -5,7 +5,8 @@ import shlex
 from collections.abc import Iterable
 
 from tightwidth.cell_records import Verdict
-from tightwidth.report.reproduce_record import ReproduceRecord
+from tightwidth.report.reproduce_record import ReproduceRecord, StatementRecord
+from tightwidth.report.reproduction import Finding
 
 HOLDS, FAILS, OPEN = "holds", "fails", "no verdict"
 
@@ -46,6 +47,14 @@ def measured(verdict: Verdict) -> str:
 def answer(verdict: Verdict) -> str:
     """Return the verdict as a word."""
     return HOLDS if verdict.holds else FAILS
+
+
+def why_open(finding: Finding | StatementRecord) -> str:
+    """Return why a statement has no verdict."""
+    if not finding.n_missing:
+        return "the records allow no verdict"
+    cells = "1 cell" if finding.n_missing == 1 else f"{finding.n_missing:,} cells"
+    return f"{cells} ended in an error: {'; '.join(finding.errors) or 'unknown'}"
 
 
 def conclusion(record: ReproduceRecord) -> str:
