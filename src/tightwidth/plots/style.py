@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-INK, BLUE, RED, GREEN, GREY = "#1b1b1b", "#1f77b4", "#d62728", "#2ca02c", "0.55"
+INK, BLUE, RED, GREEN, GREY = "#1b1b1b", "#1f4e9c", "#d0403f", "#48a558", "0.55"  # the darkest first
 LINES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "x")
 
