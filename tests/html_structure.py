@@ -28,6 +28,11 @@ class Node:
         return found
 
 
+def _refuse(what: str, data: str) -> None:
+    message = f"{what}: {data}"
+    raise AssertionError(message)
+
+
 class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -38,13 +43,13 @@ class _Reader(HTMLParser):
         self.doctypes.append(decl)
 
     def handle_comment(self, data):
-        raise AssertionError(f"a comment: {data}")
+        _refuse("a comment", data)
 
     def handle_pi(self, data):
-        raise AssertionError(f"a processing instruction: {data}")
+        _refuse("a processing instruction", data)
 
     def unknown_decl(self, data):
-        raise AssertionError(f"an unknown declaration: {data}")
+        _refuse("an unknown declaration", data)
 
     def handle_starttag(self, tag, attrs):
         names = [name for name, _ in attrs]

@@ -42,9 +42,9 @@ def check_writable(path: Path | None) -> None:
 
 def check_folder(path: Path) -> None:
     """Raise before the run, not after it, if a folder could not be made or written to."""
-    made = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
+    made = next(folder for folder in (path, *path.parents) if folder.exists())
     if not made.is_dir():
-        message = f"{path} cannot be a folder: {made if path.is_absolute() else path} is a file; give another place"
+        message = f"{path} cannot be a folder: {made} is a file; give another place"
         raise InputError(message)
     if not os.access(made, os.W_OK | os.X_OK):
         message = f"{path} cannot be written: permission denied; give another folder"

@@ -8,19 +8,17 @@ from typing import cast
 from rich.console import Console
 from rich.table import Table
 
-from tightwidth.cell_records import CellRecord
 from tightwidth.cell_store import CellStore
 from tightwidth.cli import interrupts
 from tightwidth.cli.cell_progress import CellProgress
 from tightwidth.cli.memorize_run import LINE_WIDTH
-from tightwidth.experiments.experiment import Config
-from tightwidth.experiments.sweep import run_cells
+from tightwidth.experiments.sweep import Event, Failed, Started, describe, run_steps
 from tightwidth.report.figure_files import draw_figures
 from tightwidth.report.page import page
 from tightwidth.report.reproduce_record import ReproduceRecord, record_of
 from tightwidth.report.reproduction import cells_to_run, finished_records, reproduction
 from tightwidth.report.selection import select
-from tightwidth.report.statement import Level, Statement
+from tightwidth.report.statement import Cell, Level, Statement
 from tightwidth.report.statements import all_statements
 from tightwidth.report.wording import OPEN, answer, conclusion, measured, predicted, why_open
 
@@ -56,15 +54,19 @@ def _inside(folder: Path, file: Path) -> str:
     return file.relative_to(folder).as_posix()
 
 
-def _run_cells(cells: list[tuple[str, Config]], store: CellStore, *, workers: int | None, quiet: bool) -> None:
+def _run_cells(cells: Sequence[Cell], store: CellStore, *, workers: int | None, quiet: bool) -> None:
+    steps = cast(Generator[Event], run_steps(cells, store, workers=workers))
     known = finished_records(cells, store)
-    run = cast(Generator[CellRecord], run_cells(cells, store, workers=workers))
-    with CellProgress(cells, known, quiet=quiet) as progress, closing(run) as records:
-        before = f", {len(known):,} of them finished before" if known else ""
-        progress.say(f"{len(cells):,} cells{before}")
+    with CellProgress(cells, known, quiet=quiet) as progress, closing(steps) as events:
         try:
-            for record in records:
-                progress.finished(record)
+            for event in events:
+                if isinstance(event, Started):
+                    before = f", {event.n_finished:,} of them finished before" if event.n_finished else ""
+                    progress.say(f"{len(cells):,} cells{before}")
+                elif isinstance(event, Failed):
+                    progress.say(f"failed: {describe(*event.cell)}: {event.error}")
+                else:
+                    progress.finished(event)
                 interrupts.check()
         except KeyboardInterrupt:
             progress.say(f"interrupted after {progress.done:,} of {progress.n:,} cells: the same command goes on there")

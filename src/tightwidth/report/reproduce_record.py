@@ -3,7 +3,8 @@
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from tightwidth.cell_records import Verdict
-from tightwidth.report.reproduction import Reproduction, n_cores, versions
+from tightwidth.experiments.sweep import n_cores
+from tightwidth.report.reproduction import Reproduction, versions
 
 
 class VerdictRecord(Verdict):
