@@ -1,37 +1,41 @@
 """Statements about coins: cells that cost nothing, and verdicts, figures and tables of every kind for the page."""
 
 from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from tightwidth.cell_records import CellRecord, Verdict
-from tightwidth.experiments.experiment import Config, Experiment, one_by_one
+from tightwidth.experiments.experiment import Config, Experiment, Values, one_by_one
 from tightwidth.plots import style
 from tightwidth.report.reproduction import Finding, Reproduction
 from tightwidth.report.statement import Statement, Table
 
 COINS = "coins"
+Relation = Literal["below", "above", "covers", "within"]
 HOSTILE = """<script>alert("1")</script> & 'x' ]]> </title></style> <!-- {{ 7*7 }} ${a} %s http-less \\"""
 
 
 class CoinConfig(Config):
     """Hold how often a coin is thrown."""
 
-    n: int = Field(10, ge=1)
+    n: int = Field(default=10, ge=1)
 
 
-def throw(config):
+def throw(config: Any) -> Values:
     """Return the share of heads."""
     return {"heads": float(np.random.default_rng(config.seed).integers(0, 2, config.n).mean())}
 
 
-def experiment(run: Callable[..., dict[str, float]] = throw) -> Experiment[CoinConfig]:
+def experiment(run: Callable[[Any], Values] = throw) -> Experiment[CoinConfig]:
     """Return the experiment, with another measurement if one is given."""
     return Experiment(COINS, "coins", CoinConfig, one_by_one(run), lambda _config: 8.0)
 
 
-def verdict(relation="covers", predicted=0.5, low=0.3, high=0.7, claim="the share of heads", tolerance=0.0):
+def verdict(
+    relation: Relation = "covers", predicted=0.5, low=0.3, high=0.7, claim="the share of heads", tolerance=0.0
+) -> Verdict:
     """Return a verdict with these numbers."""
     return Verdict(
         statement="Theorem 4",
@@ -78,7 +82,7 @@ def statement(label="Theorem 4", *, n=10, seeds=2, verdicts=None, text="of coins
     )
 
 
-def record_of_coin(config: CoinConfig, finished="2020-12-06T00:00:00+00:00") -> CellRecord:
+def record_of_coin(config: Config, finished="2020-12-06T00:00:00+00:00") -> CellRecord:
     """Return a record as a store would hold it."""
     return CellRecord(
         experiment=COINS,

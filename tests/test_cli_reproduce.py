@@ -101,7 +101,7 @@ class TestRun:
         fields = done.json()
         assert strict(Path("out/verdicts.json").read_text(encoding="utf-8")) == fields
         assert (fields["level"], fields["seed"], fields["holds"], fields["n_verdicts"]) == ("quick", 0, True, 3)
-        assert [one["label"] for one in fields["statements"]] == ["Theorem 4", "Section A.5", "Theorem 7"]
+        assert [one["label"] for one in fields["statements"]] == ["Theorem 4", "Theorem 7", "Section A.5"]
         assert fields["statements"][0]["verdicts"][0]["holds"] is True
         assert len(fields["statements"][0]["figures"]) == 3
         assert all(Path("out", name).is_file() for name in fields["statements"][0]["figures"])
@@ -189,8 +189,8 @@ class TestFailure:
         fields = done.json()
         assert done.code == 1
         answers = [(one["label"], one["holds"], one["n_missing"]) for one in fields["statements"]]
-        assert answers == [("Theorem 4", True, 0), ("Section A.5", False, 1), ("Theorem 7", True, 0)]
-        assert fields["statements"][1]["errors"] == ["RuntimeError: the coin is <lost>"]
+        assert answers == [("Theorem 4", True, 0), ("Theorem 7", True, 0), ("Section A.5", False, 1)]
+        assert fields["statements"][2]["errors"] == ["RuntimeError: the coin is <lost>"]
         done = call("-o", "out")
         assert "failed: coins (seed=3, n=10): RuntimeError: the coin is <lost>" in done.err
         assert "no verdict" in done.out
@@ -244,10 +244,10 @@ class TestRefusals:
 
 class TestTimeLeft:
     def cells(self, *names):
-        return [(name, report_samples.CoinConfig(seed=place)) for place, name in enumerate(names)]
+        return [(name, report_samples.CoinConfig(n=10, seed=place)) for place, name in enumerate(names)]
 
     def record(self, name, seconds):
-        one = report_samples.record_of_coin(report_samples.CoinConfig())
+        one = report_samples.record_of_coin(report_samples.CoinConfig(n=10, seed=0))
         return one.model_copy(update={"experiment": name, "seconds": seconds})
 
     def test_each_experiment_counts_with_its_own_time(self):

@@ -30,7 +30,11 @@ WIDE = "word-without-an-end-" * 12
 def sample(tmp_path_factory):
     """Return the file of a page with long words, long numbers, wide tables and several figures."""
     folder = tmp_path_factory.mktemp("page")
-    verdicts = [verdict("below", 1.23456e-7, 1e-9, 1e-8), verdict("above", 1e15, 1e3, 2e3, claim=WIDE)]
+    verdicts = [
+        verdict("below", 1.23456e-7, -1.2346e-9, 1.2346e-8),
+        verdict("within", 1234e5, 1233e5, 1235e5, claim=WIDE, tolerance=1.2346e6),
+        verdict("above", 1e15, -1.2346e-12, 2e3),
+    ]
     what = found(
         statement("Theorem 4", verdicts=verdicts, stems=("coins", "more_coins")),
         statement("Theorem 7", text=WIDE, stems=("last_coins",), seeds=3),
@@ -89,7 +93,7 @@ def test_nothing_scrolls_sideways(shown):
 def test_every_verdict_is_in_sight(shown):
     browser, width = shown
     boxes = browser.evaluate(BOXES % ".cards .answer")
-    assert len(boxes) == 2 * 3
+    assert len(boxes) == 2 * 4
     assert all(box["shown"] and box["width"] > 30 and box["right"] <= width for box in boxes)
     assert browser.evaluate("[...document.querySelectorAll('.cards td .answer')][0].innerText") == "✓ holds"
 

@@ -272,7 +272,7 @@ class TestStrip:
     def test_shade_line_and_bar_are_where_the_numbers_are(self, one: Verdict):
         picture = strip(one)
         assert picture is not None
-        shade, line, bar, dot = ({k: v if k == "class" else float(v) for k, v in s.attrib.items()} for s in picture)
+        shade, line, bar, dot = ({k: float(v) for k, v in shape.attrib.items() if k != "class"} for shape in picture)
         assert 0 <= bar["x1"] < dot["cx"] < bar["x2"] <= WIDTH
         inside = shade["x"] - 0.01 <= bar["x1"] and bar["x2"] <= shade["x"] + shade["width"] + 0.01
         assert shade["height"] == HEIGHT

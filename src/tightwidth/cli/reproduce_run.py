@@ -12,6 +12,7 @@ from tightwidth.cell_store import CellStore
 from tightwidth.cli import interrupts
 from tightwidth.cli.cell_progress import CellProgress
 from tightwidth.cli.memorize_run import LINE_WIDTH
+from tightwidth.cli.progress import StepProgress
 from tightwidth.experiments.sweep import Event, Failed, Started, describe, run_steps
 from tightwidth.report.figure_files import draw_figures
 from tightwidth.report.page import page
@@ -41,9 +42,11 @@ def run(
         found = reproduction(statements, level, seed, store)
     (folder / FIGURES).mkdir(exist_ok=True)
     figures = []
-    for finding in found.findings:
-        interrupts.check()
-        figures.append(draw_figures(finding, folder / FIGURES))
+    with StepProgress(quiet=quiet) as progress:
+        for finding in found.findings:
+            interrupts.check()
+            progress.wait(f"figures of {finding.statement.label}")
+            figures.append(draw_figures(finding, folder / FIGURES))
     record = record_of(found, [[_inside(folder, file) for one in drawn for file in one.files] for drawn in figures])
     (folder / PAGE).write_text(page(found, figures, record), encoding="utf-8")
     (folder / VERDICTS).write_text(record.to_json() + "\n", encoding="utf-8")

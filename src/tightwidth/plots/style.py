@@ -57,6 +57,8 @@ def write(figure: Figure, stem: Path) -> list[Path]:
     undated = {"svg": {"Date": None, "Creator": None, "Format": None, "Type": None}, "pdf": {"CreationDate": None}}
     files = [stem.with_name(f"{stem.name}.{suffix}") for suffix in FORMATS]
     with paper():
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # found once, the layout is the same in all files
         for suffix, file in zip(FORMATS, files, strict=True):
             figure.savefig(file, dpi=DOTS_PER_INCH, metadata=undated.get(suffix, {"Software": None}))
     return files

@@ -26,7 +26,9 @@ def select(labels: Iterable[str], statements: Sequence[Statement]) -> tuple[Stat
             what = "is a label of the paper that is not measured" if label in SUMMARIES else "is unknown"
             message = f"--only {given!r} {what}; give one of {', '.join(measured)}"
             raise InputError(message)
-    return tuple(statement for statement in statements if not wanted or statement.label in wanted)
+    chosen = [statement for statement in statements if not wanted or statement.label in wanted]
+    order = {label: place for place, label in enumerate(SUMMARIES)}
+    return tuple(sorted(chosen, key=lambda statement: order.get(statement.label, len(order))))
 
 
 def cells_of(statement: Statement, level: Level, seed: int = 0) -> list[Cell]:
