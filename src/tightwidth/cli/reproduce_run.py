@@ -13,7 +13,7 @@ from tightwidth.cli import interrupts
 from tightwidth.cli.cell_progress import CellProgress
 from tightwidth.cli.memorize_run import LINE_WIDTH
 from tightwidth.cli.progress import StepProgress
-from tightwidth.experiments.sweep import Event, Failed, Started, describe, run_steps
+from tightwidth.experiments.sweep import Event, Failed, Started, run_steps
 from tightwidth.report.figure_files import draw_figures
 from tightwidth.report.page import page
 from tightwidth.report.reproduce_record import ReproduceRecord, record_of
@@ -67,7 +67,9 @@ def _run_cells(cells: Sequence[Cell], store: CellStore, *, workers: int | None, 
                     before = f", {event.n_finished:,} of them finished before" if event.n_finished else ""
                     progress.say(f"{len(cells):,} cells{before}")
                 elif isinstance(event, Failed):
-                    progress.say(f"failed: {describe(*event.cell)}: {event.error}")
+                    name, config = event.cell
+                    fields = ", ".join(f"{field}={value}" for field, value in config)
+                    progress.say(f"failed: {name} ({fields}): {event.error}")
                 else:
                     progress.finished(event)
                 interrupts.check()

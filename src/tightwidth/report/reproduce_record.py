@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from tightwidth.cell_records import Verdict
-from tightwidth.experiments.sweep import n_cores
+from tightwidth.experiments.schedulers.choice import n_cores
 from tightwidth.report.reproduction import Reproduction, versions
 
 
