@@ -230,7 +230,7 @@ class TestOtherFiles:
             CellStore.open(tmp_path / "no" / "cells.sqlite")
 
     def test_in_a_folder_that_may_not_be_written(self, path, monkeypatch):
-        monkeypatch.setattr(files.os, "access", lambda *_: False)
+        monkeypatch.setattr("tightwidth.cell_store.files.os.access", lambda *_: False)
         with pytest.raises(InputError, match="cannot be written: permission denied; give a file in another folder"):
             CellStore.open(path)
 
@@ -238,7 +238,7 @@ class TestOtherFiles:
         def no_links(*_):
             raise PermissionError
 
-        monkeypatch.setattr(files.os, "link", no_links)
+        monkeypatch.setattr("tightwidth.cell_store.files.os.link", no_links)
         with CellStore.open(path) as store:
             assert store.write(record(CaseConfig()))
         assert list(path.parent.iterdir()) == [path]

@@ -283,7 +283,7 @@ class TestProgress:
 
     def test_plain_lines_say_how_many_cells_a_second_and_how_long_it_takes(self, monkeypatch, capsys):
         clock = iter([100.0, 100.0, 106.0, 106.0])
-        monkeypatch.setattr(progress_module.time, "monotonic", lambda: next(clock))
+        monkeypatch.setattr("tightwidth.cli.progress.time.monotonic", lambda: next(clock))
         with StepProgress(quiet=False, unit="cells", at_most=False) as progress:
             progress.console = Console(file=sys.stderr, force_terminal=False, width=200)
             progress.steps(10, 40, "none failed")

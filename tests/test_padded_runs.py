@@ -69,6 +69,7 @@ def test_another_scale_of_the_rate_would_be_noticed():
     assert distance(run.network, single(wrong, "logistic").network) > 1e-2
 
 
+@pytest.mark.slow
 def test_widths_and_lengths_may_differ_within_a_shape():
     specs = [spec(70, 9, 20, 1, n_steps=250), spec(90, 12, 31, 2, n_steps=400), spec(90, 12, 5, 2, n_steps=130)]
     for one, run in zip(specs, side_by_side(specs, Shape(128, 16, 32, 3), loss="logistic"), strict=True):
@@ -89,6 +90,7 @@ def test_looks_and_means_are_those_of_memorize():
     assert run.mean_fraction == pytest.approx(result.fraction_memorized_mean, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_the_looks_do_not_change_the_run():
     one = spec(70, 9, 6, 1)
     few, many = (side_by_side([one], Shape(128, 16, 8, 1), n_looks=n)[0] for n in (2, 50))
@@ -96,6 +98,7 @@ def test_the_looks_do_not_change_the_run():
     assert len(many.looks) > len(few.looks)
 
 
+@pytest.mark.slow
 def test_a_target_ends_a_run_before():
     one = spec(64, 16, 16, 5, n_steps=4000)
     (whole,) = side_by_side([one], Shape(64, 16, 16, 1), n_looks=400)

@@ -7,6 +7,7 @@ import pytest
 
 from kernel_records import broken, changed, numbers, record, run
 from tightwidth.paper_map import SUMMARIES, homes
+from tightwidth.plots.label_norms import LIMIT
 from tightwidth.report.comparison import compare, exact, exponent, farthest, simultaneous_mean
 from tightwidth.report.statements import (
     all_statements,
@@ -184,7 +185,7 @@ class TestLabels:
     def test_the_limit_is_the_sum_of_the_series_beyond_degree_4(self):
         squares = [math.comb(2 * k, k) / 4**k / (2 * k + 1) / (2 * math.pi) for k in range(2, 500)]
         tail = 2 * 500**-0.5 / (4 * math.pi**1.5)  # the terms fall like k^(-3/2) / (4 pi^(3/2))
-        assert pytest.approx(1 / (sum(squares) + tail), rel=1e-4) == label_norms.LIMIT
+        assert pytest.approx(1 / (sum(squares) + tail), rel=1e-4) == LIMIT
 
 
 def test_labels_are_the_papers_and_where_knows_them():

@@ -234,7 +234,7 @@ class TestWorkers:
         assert all(o.error is None for o in found)
 
     def test_that_do_not_start_are_an_error(self, store, monkeypatch):
-        monkeypatch.setattr(worker_pool.sys, "executable", "/bin/false")
+        monkeypatch.setattr("tightwidth.experiments.schedulers.worker_pool.sys.executable", "/bin/false")
         with pytest.raises(
             InputError, match="worker processes do not start: the last one ended with exit status 1; see"
         ):

@@ -33,7 +33,7 @@ def mean(values: Float[np.ndarray, " n"], confidence: float = CONFIDENCE) -> Est
         raise ValueError(message)
     centre = float(np.mean(values))
     half = float(stats.t.ppf((1 + confidence) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
-    return Estimate(centre, centre - half, centre + half, f"mean of {n}, {confidence:.0%} by Student's t")
+    return Estimate(centre, centre - half, centre + half, f"mean of {n}, {100 * confidence:.4g}% by Student's t")
 
 
 def share(successes: int, n: int, confidence: float = CONFIDENCE) -> Estimate:
@@ -50,7 +50,7 @@ def share(successes: int, n: int, confidence: float = CONFIDENCE) -> Estimate:
     tail = (1 - confidence) / 2
     low = float(stats.beta.ppf(tail, successes, n - successes + 1)) if successes > 0 else 0.0
     high = float(stats.beta.ppf(1 - tail, successes + 1, n - successes)) if successes < n else 1.0
-    return Estimate(successes / n, low, high, f"{successes} of {n}, {confidence:.0%} by Clopper and Pearson")
+    return Estimate(successes / n, low, high, f"{successes} of {n}, {100 * confidence:.4g}% by Clopper and Pearson")
 
 
 def slope(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], confidence: float = CONFIDENCE) -> Estimate:
@@ -67,9 +67,11 @@ def slope(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], confidence: fl
     if n < 3 or np.ptp(x) == 0:
         message = f"{n} points with {len(np.unique(x))} places have no slope with an interval; give 3 and 2 at least"
         raise ValueError(message)
-    fit = stats.linregress(x, y)
-    half = float(stats.t.ppf((1 + confidence) / 2, n - 2) * fit.stderr)
-    centre = float(fit.slope)
+    centre, _, _, _, stderr = map(float, stats.linregress(x, y))
+    half = float(stats.t.ppf((1 + confidence) / 2, n - 2) * stderr)
     return Estimate(
-        centre, centre - half, centre + half, f"least squares through {n} points, {confidence:.0%} by Student's t"
+        centre,
+        centre - half,
+        centre + half,
+        f"least squares through {n} points, {100 * confidence:.4g}% by Student's t",
     )

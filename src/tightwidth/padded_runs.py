@@ -172,16 +172,15 @@ def _advance(runs: Algorithm1, states: State, samples: PaddedSample, draws: Arra
 
 @eqx.filter_jit
 def _look(loss: Loss, states: State, samples: PaddedSample) -> tuple[Array, Array, Bool[Array, " L"]]:
-    """Return, for every run, the share memorized, the mean loss, and whether any point has a gradient."""
+    """Return, for every run, how many points are memorized, the mean loss, and whether any point has a gradient."""
 
     def one(state: State, sample: PaddedSample) -> tuple[Array, Array, Array]:
         h, _ = state.network.forward(sample.X, sample.cached)
         counts = jnp.arange(sample.X.shape[0]) < sample.m
-        right = jnp.sum(counts & (sample.y * h > 0)).astype(h.dtype)
+        right = jnp.sum(counts & (sample.y * h > 0))
         total = jnp.sum(jnp.where(counts, loss.value(h, sample.y), 0))
         moves = jnp.any(counts & ((loss.derivative(h, sample.y) != 0) | ~jnp.isfinite(h)))
-        m = sample.m.astype(h.dtype)
-        return right / m, total / m, moves
+        return right, total / sample.m.astype(h.dtype), moves
 
     return jax.vmap(one)(states, samples)
 
@@ -271,7 +270,8 @@ def run_side_by_side(
     for until in stops:
         states = advance(settings(done), states, done, until)
         done = until
-        fractions, losses, moves = (np.asarray(part) for part in _look(loss, states, samples))
+        right, losses, moves = (np.asarray(part) for part in _look(loss, states, samples))
+        fractions = right / np.array([len(spec.X) for spec in filled])
         mistakes = np.asarray(states.online_mistakes.total) - np.asarray(states.online_mistakes.lost)
         for lane, spec in enumerate(specs):
             if lane in finished:

@@ -35,14 +35,14 @@ Predictor = Callable[[Weights, Weights, Array], Array]
 class BaselineConfig(Config):
     """Hold the method, the sample, the size and the learning rate."""
 
-    method: Method = Field("xavier", description="one of " + ", ".join(METHODS))
-    n_samples: int = Field(512, ge=2, le=2**16, description="m, the number of points")
-    n_features: int = Field(16, ge=1, le=2**12, description="d, their dimension")
-    n_pairs: int = Field(32, ge=1, le=2**14, description="q, half the hidden neurons")
-    learning_rate: float = Field(1.0, gt=0, description="of plain SGD; unused by linear_optimisation")
-    output_scale: float = Field(0.3, gt=0, description="B of zero_outputs")
-    batch_size: int = Field(64, ge=1, description="points a step")
-    n_epochs: int = Field(400, ge=1, description="how often each point is drawn, on average")
+    method: Method = Field(default="xavier", description="one of " + ", ".join(METHODS))
+    n_samples: int = Field(default=512, ge=2, le=2**16, description="m, the number of points")
+    n_features: int = Field(default=16, ge=1, le=2**12, description="d, their dimension")
+    n_pairs: int = Field(default=32, ge=1, le=2**14, description="q, half the hidden neurons")
+    learning_rate: float = Field(default=1.0, gt=0, description="of plain SGD; unused by linear_optimisation")
+    output_scale: float = Field(default=0.3, gt=0, description="B of zero_outputs")
+    batch_size: int = Field(default=64, ge=1, description="points a step")
+    n_epochs: int = Field(default=400, ge=1, description="how often each point is drawn, on average")
 
 
 def _relu_network(trained: Weights, _fixed: Weights, X: Array) -> Array:
@@ -161,7 +161,7 @@ def _trained(configs: Sequence[BaselineConfig]) -> list[float | None]:
     n_steps = jnp.asarray(math.ceil(c.n_epochs * c.n_samples / c.batch_size), jnp.int32)
     _, h = _train(c.method, c.batch_size, trained, fixed, X, y, rates, keys, n_steps)
     right = np.mean(np.asarray(y) * np.asarray(h) > 0, axis=1)
-    ended_well = np.isfinite(np.asarray(h)).all(axis=1)
+    ended_well = [bool(np.isfinite(outputs).all()) for outputs in np.asarray(h)]
     return [float(share) if is_finite else None for share, is_finite in zip(right, ended_well, strict=True)][
         : len(configs)
     ]

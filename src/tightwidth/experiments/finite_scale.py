@@ -22,18 +22,18 @@ PROBES = 8
 class ScaleConfig(Config):
     """Hold the sample, the network in one of its forms, and Algorithm 1's numbers."""
 
-    n_samples: int = Field(512, ge=2, le=2**20, description="m, the number of points")
-    n_features: int = Field(32, ge=1, le=2**16, description="d, their dimension")
-    n_pairs: int = Field(16, ge=1, le=2**20, description="q, half the hidden neurons")
-    output_scale: OutputScale = Field(math.inf, description="B; inf is the linear limit")
+    n_samples: int = Field(default=512, ge=2, le=2**20, description="m, the number of points")
+    n_features: int = Field(default=32, ge=1, le=2**16, description="d, their dimension")
+    n_pairs: int = Field(default=16, ge=1, le=2**20, description="q, half the hidden neurons")
+    output_scale: OutputScale = Field(default=math.inf, description="B; inf is the linear limit")
     form: Literal["displacement", "plain"] = Field(
-        "displacement", description="what is stored; plain: W and u themselves"
+        default="displacement", description="what is stored; plain: W and u themselves"
     )
-    activation: str = Field("relu", description="such as relu, tanh, gelu")
-    loss: str = Field("hinge", description="perceptron, hinge, logistic, ...")
-    batch_size: int = Field(64, ge=1, description="b, points a step")
-    n_epochs: int = Field(400, ge=1, description="T b/m")
-    learning_rate: float = Field(4.0, gt=0, description="eta, the embedding's")
+    activation: str = Field(default="relu", description="such as relu, tanh, gelu")
+    loss: str = Field(default="hinge", description="perceptron, hinge, logistic, ...")
+    batch_size: int = Field(default=64, ge=1, description="b, points a step")
+    n_epochs: int = Field(default=400, ge=1, description="T b/m")
+    learning_rate: float = Field(default=4.0, gt=0, description="eta, the embedding's")
 
 
 def measure(config: ScaleConfig) -> Values:

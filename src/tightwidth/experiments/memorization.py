@@ -6,7 +6,6 @@ program (`tightwidth.padded_runs`); the numbers are those of single runs.
 
 import math
 from collections.abc import Hashable, Iterator, Sequence
-from typing import Self
 
 import jax.numpy as jnp
 import numpy as np
@@ -32,25 +31,29 @@ class MemorizationConfig(Config):
     The dimension is given by itself or as m/d, the width by itself or as q d/m.
     """
 
-    n_samples: int = Field(1024, ge=2, le=LARGEST, description="m, the number of points")
-    n_features: int | None = Field(None, ge=1, le=LARGEST, description="d, their dimension [32]")
-    samples_per_feature: float | None = Field(None, gt=0, description="m/d, instead of n_features")
-    n_pairs: int | None = Field(None, ge=1, le=LARGEST, description="q, half the hidden neurons [2 m/d]")
-    density: float | None = Field(None, gt=0, description="q d/m, instead of n_pairs")
-    inputs: str = Field(SPHERE, description="sphere, or the rows of digits, breast_cancer, wine; labels are random")
-    output_scale: OutputScale = Field(math.inf, description="B; inf is the linear limit")
-    activation: str = Field("relu", description="such as relu, tanh, gelu")
-    loss: str = Field("perceptron", description="perceptron, hinge, logistic, ...")
-    batch_size: int = Field(64, ge=1, le=LARGEST, description="b, points a step")
-    n_epochs: float = Field(100, gt=0, description="T b/m: how often each point is drawn, on average")
-    learning_rate: float | None = Field(None, gt=0, description="eta [epsilon/G^2, of Theorem 7; 1 for the perceptron]")
-    final_rate: float | None = Field(None, gt=0, description="to which eta falls geometrically [constant]")
-    epsilon: float = Field(0.05, gt=0, lt=1, description="of the automatic eta")
+    n_samples: int = Field(default=1024, ge=2, le=LARGEST, description="m, the number of points")
+    n_features: int | None = Field(default=None, ge=1, le=LARGEST, description="d, their dimension [32]")
+    samples_per_feature: float | None = Field(default=None, gt=0, description="m/d, instead of n_features")
+    n_pairs: int | None = Field(default=None, ge=1, le=LARGEST, description="q, half the hidden neurons [2 m/d]")
+    density: float | None = Field(default=None, gt=0, description="q d/m, instead of n_pairs")
+    inputs: str = Field(
+        default=SPHERE, description="sphere, or the rows of digits, breast_cancer, wine; labels are random"
+    )
+    output_scale: OutputScale = Field(default=math.inf, description="B; inf is the linear limit")
+    activation: str = Field(default="relu", description="such as relu, tanh, gelu")
+    loss: str = Field(default="perceptron", description="perceptron, hinge, logistic, ...")
+    batch_size: int = Field(default=64, ge=1, le=LARGEST, description="b, points a step")
+    n_epochs: float = Field(default=100, gt=0, description="T b/m: how often each point is drawn, on average")
+    learning_rate: float | None = Field(
+        default=None, gt=0, description="eta [epsilon/G^2, of Theorem 7; 1 for the perceptron]"
+    )
+    final_rate: float | None = Field(default=None, gt=0, description="to which eta falls geometrically [constant]")
+    epsilon: float = Field(default=0.05, gt=0, lt=1, description="of the automatic eta")
 
-    label_norm: bool = Field(False, description="whether to compute M_W^2, the squared norm of the labels")
+    label_norm: bool = Field(default=False, description="whether to compute M_W^2, the squared norm of the labels")
 
     @model_validator(mode="after")
-    def _shapes(self) -> Self:
+    def _shapes(self) -> "MemorizationConfig":
         """Fill in what follows from the rest, so that a config holds d and q as numbers."""
         check_decent(activations.get(self.activation))
         losses.get(self.loss)
@@ -148,12 +151,16 @@ def run(configs: Sequence[MemorizationConfig]) -> Iterator[tuple[int, Values]]:
 def values_of(config: MemorizationConfig, finished: Finished) -> Values:
     """Return what was measured: shares memorized, steps, and for several shares how many steps they took.
 
-    ``steps_to_X`` is the first look at which the mean over the iterates so far leaves at most X unmemorized.
+    ``steps_to_X`` is the first look at which the mean over the iterates so far leaves at most X unmemorized, or where
+    nothing moves any more the step at which it will.
     """
     m, d, q = config.shape
     steps_to: Values = {}
     for share in SHARES:
         reached = [look.step for look in finished.looks if look.mean_fraction >= 1 - share]
+        if not reached and finished.ended == "no_gradient" and finished.fraction == 1:
+            last = finished.looks[-1]  # no mistake is made any more, and the mean goes on falling
+            reached = [math.ceil((1 - last.mean_fraction) * last.step / share)]
         steps_to[f"steps_to_{share:g}"] = reached[0] if reached else None
     return {
         "n_features": d,

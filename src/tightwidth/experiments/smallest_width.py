@@ -15,12 +15,14 @@ from tightwidth.run_settings import bytes_needed
 class WidthConfig(Config):
     """Hold the sample and how long a width is tried."""
 
-    n_samples: int = Field(1024, ge=2, le=2**20, description="m, the number of points")
-    n_features: int = Field(32, ge=1, le=2**16, description="d, their dimension")
-    activation: str = Field("relu", description="such as relu, tanh, gelu")
-    n_epochs: int = Field(1000, ge=1, description="a width is enough if it memorizes everything in so many epochs")
-    batch_size: int = Field(64, ge=1, description="b, points a step")
-    tolerance: float = Field(0.03, ge=0, lt=1, description="share of the width at which the bisection ends")
+    n_samples: int = Field(default=1024, ge=2, le=2**20, description="m, the number of points")
+    n_features: int = Field(default=32, ge=1, le=2**16, description="d, their dimension")
+    activation: str = Field(default="relu", description="such as relu, tanh, gelu")
+    n_epochs: int = Field(
+        default=1000, ge=1, description="a width is enough if it memorizes everything in so many epochs"
+    )
+    batch_size: int = Field(default=64, ge=1, description="b, points a step")
+    tolerance: float = Field(default=0.03, ge=0, lt=1, description="share of the width at which the bisection ends")
 
 
 def measure(config: WidthConfig) -> Values:

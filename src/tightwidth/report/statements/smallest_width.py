@@ -5,8 +5,9 @@ from matplotlib.figure import Figure
 
 from tightwidth.cell_records import CellRecord, Verdict
 from tightwidth.experiments.smallest_width import WidthConfig
+from tightwidth.intervals import Estimate, slope
 from tightwidth.plots import smallest_width as figures
-from tightwidth.report.comparison import compare, exponent
+from tightwidth.report.comparison import compare
 from tightwidth.report.statement import Cell, Level, Records, Statement, Table, of
 from tightwidth.theorems.prior_work import RESULTS
 
@@ -17,6 +18,7 @@ DIMENSIONS = {"quick": (8,), "full": (4, 8)}
 CONTRAST = {"quick": 32, "full": 64}  # the dimension of the cells below MANY
 SEEDS = {"quick": 2, "full": 3}
 EPOCHS = 1500
+APART = 100  # seeds of one size and of the next
 ORDER, TOLERANCE = 1.0, 0.1  # m parameters, up to logarithms
 
 
@@ -26,8 +28,8 @@ def cells(level: Level) -> list[Cell]:
     d = CONTRAST[level]
     sizes += [(ratio * d, d) for ratio in (FEW, 2 * FEW, 4 * FEW)]
     return [
-        (NAME, WidthConfig(n_samples=m, n_features=d, n_epochs=EPOCHS, seed=seed))
-        for m, d in sizes
+        (NAME, WidthConfig(n_samples=m, n_features=d, n_epochs=EPOCHS, seed=seed + APART * place))
+        for place, (m, d) in enumerate(sizes)  # seeds of their own: the errors of a fit are to be independent
         for seed in range(SEEDS[level])
     ]
 
@@ -45,8 +47,13 @@ def verdicts(records: Records) -> list[Verdict]:
         fitted = [r for r in rows if is_fitted(r) and r["n_features"] == d]
         low, high = (f(r["n_samples"] for r in fitted) for f in (min, max))
         claim = f"exponent of the parameters in m, d = {d}, m from {low:,} to {high:,}"
-        found.append(compare(LABEL, claim, "within", ORDER, exponent(fitted, "n_samples", "n_parameters"), TOLERANCE))
+        found.append(compare(LABEL, claim, "within", ORDER, _exponent(fitted), TOLERANCE))
     return found
+
+
+def _exponent(rows: list[CellRecord]) -> Estimate:
+    m, parameters = (np.log([float(r[key]) for r in rows]) for key in ("n_samples", "n_parameters"))
+    return slope(m, parameters)
 
 
 def tables(records: Records) -> list[Table]:
