@@ -9,16 +9,26 @@ for several seeds, each of which draws its own weights and batches; the seeds of
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from tightwidth import losses
 from tightwidth.activations import Activation
+from tightwidth.capacity_request import (
+    Budget,
+    check_budget,
+    check_sample,
+    check_search_size,
+    check_seeds,
+    widest,
+)
+from tightwidth.capacity_result import Attempt, Capacity, Form, Smallest, smallest_of
 from tightwidth.losses import Loss
-from tightwidth.network import Network, n_parameters
+from tightwidth.network import Network
 from tightwidth.padded_runs import Finished, RunSpec, Shape, can_pad_pairs, padded_size, run_side_by_side
+from tightwidth.precision import stepwise
 
 SCALES = (0.03, 0.1, 0.3, 1.0)  # B, from where gates move freely to where they begin to stick
 RATES = (0.25, 1.0, 4.0)  # eta
@@ -27,72 +37,14 @@ FINER_SCALE, FINER_RATE = math.sqrt(10 / 3), 2.0
 COOLED = 0.05  # share of the learning rate that is left at the end
 CANDIDATES = 4  # pairs of B and eta that each seed tries: whether a last dead point comes alive is a matter of luck
 CHOSEN_AT = 0.35  # of the width of the linear limit
-WIDEST = 64.0  # times m/d: where a search gives up
-
-Form = Literal["tangent", "finite"]
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Hold how long runs may be, in epochs, and how they step.
-
-    ``tangent`` and ``finite`` are the lengths of the runs that decide about a width, ``choice`` that of those which
-    choose B and eta.
-    """
-
-    tangent: int = 800
-    choice: int = 600
-    finite: int = 2000
-    batch_size: int = 64
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """Hold one run of the search and the share that it memorized."""
-
-    form: Form
-    seed: int
-    n_pairs: int
-    output_scale: float
-    learning_rate: float
-    n_steps: int
-    fraction: float
-
-
-@dataclass(frozen=True)
-class Smallest:
-    """Hold the smallest width that was found for every seed, None where none was found, and what was run at it."""
-
-    form: Form
-    widths: tuple[int | None, ...]
-    attempts: tuple[Attempt, ...]
-    networks: tuple[Network | None, ...]
-
-    @property
-    def found(self) -> tuple[int, ...]:
-        """The widths found, in increasing order."""
-        return tuple(sorted(q for q in self.widths if q is not None))
-
-
-@dataclass(frozen=True)
-class Capacity:
-    """Hold what was found in the linear limit and at a finite B, for m points in d dimensions."""
-
-    n_samples: int
-    n_features: int
-    tangent: Smallest
-    finite: Smallest
-
-    @property
-    def parameters_per_sample(self) -> float | None:
-        """The fewest parameters a point of any network that was found to memorize the whole sample."""
-        widths = [*self.tangent.found, *self.finite.found]
-        return n_parameters(min(widths), self.n_features) / self.n_samples if widths else None
 
 
 @dataclass(frozen=True)
 class Searching:
-    """Report how far a search is: what is being run, steps done of those of this round at most, what was found."""
+    """Report how far a search is: what is being run, steps done of those of this round at most.
+
+    ``attempts`` are those of a round that has just ended, none while it runs.
+    """
 
     what: str
     done: int
@@ -110,15 +62,17 @@ class _Trainer:
         self.m, self.d = X.shape
 
     def steps(self, epochs: int) -> int:
-        return math.ceil(epochs * self.m / self.budget.batch_size)
+        return self.budget.n_steps(epochs, self.m)
+
+    def widest(self, n_lanes: int) -> int:
+        return widest(self.m, self.d, self.X.itemsize, n_lanes=n_lanes, batch_size=self.budget.batch_size)
 
     def run(
-        self, specs: Sequence[RunSpec], loss: Loss, what: str, n_lanes: int
+        self, specs: Sequence[RunSpec], loss: Loss, what: str, n_lanes: int, *, one_a_seed: bool = True
     ) -> Generator[Searching, None, list[Finished]]:
-        """Run until everything is memorized, or all steps are taken."""
-        widest = max(spec.q for spec in specs)
+        """Run until everything is memorized, by one run of every seed or by all, or all steps are taken."""
         pads = can_pad_pairs(self.activation, specs[0].B)
-        alike = pads or all(spec.q == widest for spec in specs)
+        alike = pads or len({spec.q for spec in specs}) == 1
         groups = [list(specs)] if alike else [[spec] for spec in specs]
         finished: list[Finished] = []
         for group in groups:
@@ -133,6 +87,7 @@ class _Trainer:
                 batch_size=self.budget.batch_size,
                 n_looks=100,
                 target=1.0,
+                one_a_seed=one_a_seed,
             )
             while True:
                 try:
@@ -141,6 +96,95 @@ class _Trainer:
                     finished += end.value
                     break
         return finished
+
+
+def smallest_widths(
+    X: Any,
+    y: Any,
+    *,
+    activation: str | Activation = "relu",
+    seeds: int = 3,
+    budget: Budget | None = None,
+    seed: int = 0,
+) -> Capacity:
+    """Find the fewest pairs with which Algorithm 1 memorizes a whole sample, in the linear limit and at a finite B.
+
+    Parameters
+    ----------
+    X
+        Points, [n_samples, n_features]; every row is projected to the unit sphere.  float32 and float64 are kept.
+    y
+        Labels +1 and -1, [n_samples].
+    activation
+        A name or an object; it must be decent.
+    seeds
+        How many searches there are, each with weights and batches of its own.
+    budget
+        How long runs may be; None: ``Budget()``.  A width counts as enough if its run memorizes everything within the
+        budget: with more epochs fewer pairs may do.
+    seed
+        The first of the seeds; the others follow it.
+
+    Returns
+    -------
+    Capacity
+        For each form the width found for every seed, the networks, and what was tried.
+
+    Raises
+    ------
+    DataError
+        If the data cannot be memorized as they are.
+    InputError
+        If a number is out of its range, or the activation unknown.
+    HypothesisError
+        If the activation is not decent, or claims wrong constants.
+    MemoryEstimateError
+        If the machine has not enough memory.
+
+    Notes
+    -----
+    Runs in the linear limit have the perceptron loss, those at a finite B the hinge loss, and a learning rate that
+    falls geometrically.  The widths found are upper bounds: another seed, B or rate may do with fewer pairs.
+
+    References
+    ----------
+    Daniely (2020), Section 3.3.
+
+    Examples
+    --------
+    >>> import numpy as np, tightwidth as tw
+    >>> rng = np.random.default_rng(0)
+    >>> X, y = rng.standard_normal((64, 8)).astype(np.float32), rng.choice([-1.0, 1.0], 64)
+    >>> budget = tw.capacity.Budget(tangent=400, choice=100, finite=400)
+    >>> found = tw.capacity.smallest_widths(X, y, seeds=1, budget=budget)
+    >>> found.finite.found[0] < found.tangent.found[0]
+    True
+    >>> found.tangent.best.fraction
+    1.0
+    """
+    searching = smallest_widths_steps(X, y, activation=activation, seeds=seeds, budget=budget, seed=seed)
+    while True:
+        try:
+            next(searching)
+        except StopIteration as end:
+            return end.value
+
+
+def smallest_widths_steps(
+    X: Any, y: Any, *, activation: str | Activation, seeds: int, budget: Budget | None, seed: int
+) -> Generator[Searching, None, Capacity]:
+    """Do what `smallest_widths` does, yielding how far it is; the result is the value of the generator."""
+    budget = check_budget(budget)
+    points, labels, sigma = check_sample(X, y, activation, seed)
+    drawn = check_seeds(seeds, seed)
+    check_search_size(*points.shape, points.itemsize, n_lanes=n_lanes(len(drawn)), batch_size=budget.batch_size)
+    searching = search(points, labels, activation=sigma, seeds=drawn, budget=budget)
+    return (yield from stepwise(searching, points))
+
+
+def n_lanes(n_seeds: int) -> int:
+    """Return how many runs of a search go side by side at most."""
+    return max(len(SCALES) * len(RATES), n_seeds * CANDIDATES)
 
 
 def search(
@@ -181,7 +225,7 @@ def search(
     narrow = max(1, round(CHOSEN_AT * max(tangent.found, default=2 * math.ceil(trainer.m / trainer.d))))
     candidates = yield from _choose(trainer, seeds[0], narrow)
     finite = yield from _bisect(trainer, "finite", seeds, narrow, candidates)
-    return Capacity(trainer.m, trainer.d, tangent, finite)
+    return Capacity(trainer.m, trainer.d, tuple(seeds), tangent, finite)
 
 
 def tangent_width(
@@ -202,10 +246,11 @@ def tangent_width(
 def _choose(trainer: _Trainer, seed: int, q: int) -> Generator[Searching, None, list[tuple[float, float]]]:
     """Choose pairs (B, eta) by the share that short runs memorize: on a grid, then beside its best point."""
     n_steps, hinge = trainer.steps(trainer.budget.choice), losses.get("hinge")
+    what, n_lanes = f"choosing B and eta at {q} pairs", len(SCALES) * len(RATES)
 
     def compare(points: list[tuple[float, float]]) -> Generator[Searching, None, list[tuple[float, float, float]]]:
         specs = [RunSpec(trainer.X, trainer.y, q, B, eta, n_steps, seed, COOLED * eta) for B, eta in points]
-        finished = yield from trainer.run(specs, hinge, f"choosing B and eta at {q} pairs", len(SCALES) * len(RATES))
+        finished = yield from trainer.run(specs, hinge, what, n_lanes, one_a_seed=False)
         return [(run.fraction, B, eta) for run, (B, eta) in zip(finished, points, strict=True)]
 
     coarse = yield from compare([(B, eta) for B in SCALES for eta in RATES])
@@ -230,37 +275,39 @@ def _bisect(
     enough: dict[int, int | None] = dict.fromkeys(seeds)
     networks: dict[int, Network | None] = dict.fromkeys(seeds)
     attempts: list[Attempt] = []
-    widest = WIDEST * max(1.0, trainer.m / trainer.d)
+    n_lanes = len(seeds) * len(candidates)
+    most = trainer.widest(n_lanes)
     while True:
-        widths = {seed: _next_width(too_few[seed], enough[seed], first, widest, tolerance) for seed in seeds}
-        open_seeds = [seed for seed in seeds if widths[seed] is not None]
-        if not open_seeds:
+        widths = {seed: _next_width(too_few[seed], enough[seed], first, most, tolerance) for seed in seeds}
+        tried = {seed: q for seed, q in widths.items() if q is not None}
+        if not tried:
             break
-        tried = ", ".join(str(q) for q in sorted({widths[seed] or 0 for seed in open_seeds}))
-        what = f"{'linear limit' if form == 'tangent' else 'finite B'}: {tried} pairs"
-        lanes = [(seed, widths[seed] or 1, B, eta) for seed in open_seeds for B, eta in candidates]
+        numbers = ", ".join(str(q) for q in sorted(set(tried.values())))
+        what = f"{'linear limit' if form == 'tangent' else 'finite B'}: {numbers} pairs"
         specs = [
             RunSpec(trainer.X, trainer.y, q, B, eta, n_steps, seed, cooled and cooled * eta)
-            for seed, q, B, eta in lanes
+            for seed, q in tried.items()
+            for B, eta in candidates
         ]
-        finished = yield from trainer.run(specs, loss, what, len(seeds) * len(candidates))
-        for spec, run in zip(specs, finished, strict=True):
-            attempts.append(
-                Attempt(form, spec.seed, spec.q, spec.B, spec.learning_rate, run.looks[-1].step, run.fraction)
-            )
-        for seed in open_seeds:
-            done = [run for spec, run in zip(specs, finished, strict=True) if spec.seed == seed and run.fraction >= 1]
+        finished = yield from trainer.run(specs, loss, what, n_lanes)
+        runs = [
+            Attempt(form, spec.seed, spec.q, spec.B, spec.learning_rate, run.looks[-1].step, run.fraction)
+            for spec, run in zip(specs, finished, strict=True)
+        ]
+        for seed, q in tried.items():
+            done = [run.network for one, run in zip(runs, finished, strict=True) if one.seed == seed and one.is_enough]
             if done:
-                enough[seed], networks[seed] = widths[seed], done[0].network
+                enough[seed], networks[seed] = q, done[0]
             else:
-                too_few[seed] = widths[seed] or 1
-        yield Searching(what, n_steps, n_steps, tuple(attempts))
-    return Smallest(form, tuple(enough.values()), tuple(attempts), tuple(networks.values()))
+                too_few[seed] = q
+        attempts += runs
+        yield Searching(what, n_steps, n_steps, tuple(runs))
+    return smallest_of(form, tuple(seeds), tuple(attempts), tuple(networks.values()))
 
 
-def _next_width(too_few: int, enough: int | None, first: int, widest: float, tolerance: float) -> int | None:
+def _next_width(too_few: int, enough: int | None, first: int, most: int, tolerance: float) -> int | None:
     """Return the next width to try between one that failed (0: none yet) and one that worked; None: nothing is open."""
     if enough is None:
         q = first if too_few == 0 else max(too_few + 1, 3 * too_few // 2)
-        return q if q <= widest else None
+        return q if q <= most else None
     return None if enough - too_few <= max(1, tolerance * enough) else (too_few + enough) // 2

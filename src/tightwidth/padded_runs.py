@@ -30,7 +30,7 @@ STEPS_DRAWN = 1024  # at once
 EARLIEST = 500.0  # part of the run at which the first look is
 SHUT = -1.0  # the pre-activation of padded pairs in the displacement form
 
-Ended = Literal["no_gradient", "target", "steps"]
+Ended = Literal["no_gradient", "target", "steps", "another"]
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ class Look:
 class Finished:
     """Hold what a run came to: its looks, the step after which nothing moved, and the last network, unpadded.
 
+    ``ended`` is "another" where a run of the same seed reached the target and this one was left.
     ``mean_fraction`` is over all the iterates W_1, ..., W_T, estimated from the minibatches; those after an early end
     count as the last one.
     """
@@ -205,6 +206,14 @@ def _stops(longest: int, n_looks: int, ends: set[int]) -> list[int]:
     return sorted({step for step in whole if step < longest} | ends)
 
 
+def _ended(moves: bool, reached: bool, before: bool) -> Ended:
+    if not moves:
+        return "no_gradient"
+    if reached:
+        return "target"
+    return "another" if before else "steps"
+
+
 def run_side_by_side(
     specs: Sequence[RunSpec],
     shape: Shape,
@@ -214,6 +223,7 @@ def run_side_by_side(
     batch_size: int,
     n_looks: int = 40,
     target: float | None = None,
+    one_a_seed: bool = False,
 ) -> Generator[int, None, list[Finished]]:
     """Run at most ``shape.n_lanes`` runs side by side, yielding the steps done after every look.
 
@@ -230,6 +240,8 @@ def run_side_by_side(
         Looks at the whole sample in the longest run; ends are exact, whatever it is.
     target
         A share of the sample at which, if a look sees it memorized, a run ends before Algorithm 1 does.
+    one_a_seed
+        Whether the other runs of a seed end too when one of them has reached the target.
 
     Returns
     -------
@@ -273,17 +285,19 @@ def run_side_by_side(
         right, losses, moves = (np.asarray(part) for part in _look(loss, states, samples))
         fractions = right / np.array([len(spec.X) for spec in filled])
         mistakes = np.asarray(states.online_mistakes.total) - np.asarray(states.online_mistakes.lost)
+        reached = [target is not None and bool(fraction >= target) for fraction in fractions[: len(specs)]]
+        served = {spec.seed for spec, there in zip(specs, reached, strict=True) if there and one_a_seed}
         for lane, spec in enumerate(specs):
             if lane in finished:
                 continue
             mean_now = 1 - float(mistakes[lane]) / done
             looks[lane].append(Look(done, float(fractions[lane]), mean_now, float(losses[lane])))
-            reached = target is not None and fractions[lane] >= target
-            if moves[lane] and not reached and done < spec.n_steps:
+            left = spec.seed in served
+            if moves[lane] and not reached[lane] and not left and done < spec.n_steps:
                 continue
             rest = (spec.n_steps - done) * float(fractions[lane])
             finished[lane] = Finished(
-                "no_gradient" if not moves[lane] else "target" if reached else "steps",
+                _ended(bool(moves[lane]), reached[lane], done < spec.n_steps),
                 done if moves[lane] else int(states.last_update[lane]),
                 tuple(looks[lane]),
                 (mean_now * done + rest) / spec.n_steps,
