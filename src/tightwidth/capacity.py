@@ -24,7 +24,7 @@ from tightwidth.capacity_request import (
     check_seeds,
     widest,
 )
-from tightwidth.capacity_result import Attempt, Capacity, Form, Smallest, smallest_of
+from tightwidth.capacity_result import Attempt, Capacity, Form, Purpose, Smallest, smallest_of
 from tightwidth.losses import Loss
 from tightwidth.network import Network
 from tightwidth.padded_runs import Finished, RunSpec, Shape, can_pad_pairs, padded_size, run_side_by_side
@@ -223,9 +223,10 @@ def search(
     trainer = _Trainer(X, y, activation, budget or Budget())
     tangent = yield from tangent_width(X, y, activation=activation, seeds=seeds, budget=budget)
     narrow = max(1, round(CHOSEN_AT * max(tangent.found, default=2 * math.ceil(trainer.m / trainer.d))))
-    candidates = yield from _choose(trainer, seeds[0], narrow)
+    choice = yield from _choose(trainer, seeds[0], narrow)
+    candidates = [(run.output_scale, run.learning_rate) for run in choice[:CANDIDATES]]
     finite = yield from _bisect(trainer, "finite", seeds, narrow, candidates)
-    return Capacity(trainer.m, trainer.d, tuple(seeds), tangent, finite)
+    return Capacity(trainer.m, trainer.d, tuple(seeds), choice, tangent, finite)
 
 
 def tangent_width(
@@ -243,20 +244,29 @@ def tangent_width(
     return (yield from _bisect(trainer, "tangent", seeds, first, [(math.inf, 1.0)], tolerance))
 
 
-def _choose(trainer: _Trainer, seed: int, q: int) -> Generator[Searching, None, list[tuple[float, float]]]:
-    """Choose pairs (B, eta) by the share that short runs memorize: on a grid, then beside its best point."""
+def _choose(trainer: _Trainer, seed: int, q: int) -> Generator[Searching, None, tuple[Attempt, ...]]:
+    """Compare pairs (B, eta) by the share that short runs memorize: on a grid, then beside its best; best first."""
     n_steps, hinge = trainer.steps(trainer.budget.choice), losses.get("hinge")
     what, n_lanes = f"choosing B and eta at {q} pairs", len(SCALES) * len(RATES)
 
-    def compare(points: list[tuple[float, float]]) -> Generator[Searching, None, list[tuple[float, float, float]]]:
+    def compare(points: list[tuple[float, float]]) -> Generator[Searching, None, list[Attempt]]:
         specs = [RunSpec(trainer.X, trainer.y, q, B, eta, n_steps, seed, COOLED * eta) for B, eta in points]
         finished = yield from trainer.run(specs, hinge, what, n_lanes, one_a_seed=False)
-        return [(run.fraction, B, eta) for run, (B, eta) in zip(finished, points, strict=True)]
+        runs = _attempts("choice", specs, finished)
+        yield Searching(what, n_steps, n_steps, tuple(runs))
+        return sorted(runs, key=lambda run: run.fraction, reverse=True)
 
     coarse = yield from compare([(B, eta) for B in SCALES for eta in RATES])
-    _, B, eta = max(coarse)
+    B, eta = coarse[0].output_scale, coarse[0].learning_rate
     finer = yield from compare([(B * FINER_SCALE**i, eta * FINER_RATE**j) for i, j in FINER])
-    return [(B, eta) for _, B, eta in sorted(coarse + finer, reverse=True)[:CANDIDATES]]
+    return tuple(sorted(coarse + finer, key=lambda run: run.fraction, reverse=True))
+
+
+def _attempts(form: Purpose, specs: Sequence[RunSpec], finished: Sequence[Finished]) -> list[Attempt]:
+    return [
+        Attempt(form, spec.seed, spec.q, spec.B, spec.learning_rate, run.looks[-1].step, run.fraction)
+        for spec, run in zip(specs, finished, strict=True)
+    ]
 
 
 def _bisect(
@@ -290,10 +300,7 @@ def _bisect(
             for B, eta in candidates
         ]
         finished = yield from trainer.run(specs, loss, what, n_lanes)
-        runs = [
-            Attempt(form, spec.seed, spec.q, spec.B, spec.learning_rate, run.looks[-1].step, run.fraction)
-            for spec, run in zip(specs, finished, strict=True)
-        ]
+        runs = _attempts(form, specs, finished)
         for seed, q in tried.items():
             done = [run.network for one, run in zip(runs, finished, strict=True) if one.seed == seed and one.is_enough]
             if done:

@@ -7,13 +7,17 @@ from typing import Literal
 from tightwidth.network import Network, n_parameters
 
 Form = Literal["tangent", "finite"]
+Purpose = Literal["tangent", "choice", "finite"]
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """Hold one run of the search: its numbers, the steps that it took, and the share that it memorized then."""
+    """Hold one run of the search: its numbers, the steps that it took, and the share that it memorized then.
 
-    form: Form
+    Runs of form "choice" choose B and the learning rate of those of form "finite".
+    """
+
+    form: Purpose
     seed: int
     n_pairs: int
     output_scale: float
@@ -54,6 +58,7 @@ class Capacity:
     n_samples: int
     n_features: int
     seeds: tuple[int, ...]
+    choice: tuple[Attempt, ...]
     tangent: Smallest
     finite: Smallest
 
@@ -67,7 +72,8 @@ class Capacity:
 def smallest_of(
     form: Form, seeds: tuple[int, ...], attempts: tuple[Attempt, ...], networks: tuple[Network | None, ...]
 ) -> Smallest:
-    """Return the least widths that the runs of one form found, seed by seed."""
+    """Return the least widths that the runs of one form found, seed by seed; other runs are left out."""
+    attempts = tuple(run for run in attempts if run.form == form)
     widths = [
         min((run.n_pairs for run in attempts if run.seed == seed and run.is_enough), default=math.inf) for seed in seeds
     ]

@@ -152,8 +152,73 @@ class PlanRecord(_Record):
         return all(row.fits for row in self.rows)
 
 
+class AttemptRecord(_Record):
+    """A run of the search for the smallest width: the steps it took, and the share memorized then.
+
+    The runs of form "choice" chose the output scales and learning rates of those of form "finite".  A run with fewer
+    steps than its epochs allow and a share below 1 was left when another of its seed was enough.
+    """
+
+    form: Literal["tangent", "choice", "finite"]
+    seed: int
+    n_pairs: int
+    output_scale: Scale
+    learning_rate: float
+    n_steps: int
+    fraction: float
+
+    @field_validator("output_scale", mode="before")
+    @classmethod
+    def _read_infinity(cls, value: Any) -> Any:
+        return math.inf if value == "inf" else value
+
+
+class SmallestRecord(_Record):
+    """The smallest width found for each seed (null: none was), and what the run with the fewest pairs had.
+
+    ``low`` and ``high`` are the fewest and the most pairs of a seed for which a width was found; ``learning_rate``
+    falls to ``learning_rate_last``.
+    """
+
+    widths: tuple[int | None, ...]
+    smallest: int | None
+    n_parameters: int | None
+    parameters_per_sample: float | None
+    low: int | None
+    high: int | None
+    seed: int | None
+    output_scale: Scale | None
+    learning_rate: float | None
+    learning_rate_last: float | None
+    n_steps: int | None
+    loss: str
+    n_epochs: int
+
+    @property
+    def widths_found(self) -> tuple[int, ...]:
+        """The widths of the seeds for which one was found."""
+        return tuple(q for q in self.widths if q is not None)
+
+    @field_validator("output_scale", mode="before")
+    @classmethod
+    def _read_infinity(cls, value: Any) -> Any:
+        return math.inf if value == "inf" else value
+
+
+class SearchRecord(_Record):
+    """What `memorize --search` found; ``finished`` is false where it was interrupted, and the rest what it had then."""
+
+    seeds: tuple[int, ...]
+    batch_size: int
+    finished: bool
+    tangent: SmallestRecord
+    finite: SmallestRecord
+    attempts: tuple[AttemptRecord, ...]
+    seconds: float
+
+
 class MemorizeRecord(_Record):
-    """The result of `tightwidth memorize`."""
+    """The result of `tightwidth memorize`; ``search`` is null without --search."""
 
     data: str
     n_samples: int
@@ -197,6 +262,7 @@ class MemorizeRecord(_Record):
     search_ended: str
     laziness: LazinessRecord | None
     curve: tuple[CurveRecord, ...]
+    search: SearchRecord | None = None
 
     @field_validator("output_scale", "sufficient_output_scale", mode="before")
     @classmethod

@@ -26,6 +26,8 @@ OPTIONS = {
     "workers": "--workers",
     "scheduler": "--scheduler",
     "local_cluster": "--local-cluster",
+    "seeds": "--search-seeds",
+    "epochs": "--search-epochs",
 }
 
 

@@ -57,6 +57,14 @@ def memorize(
     plan: Annotated[
         Path | None, typer.Option(help="run the numbers of this JSON file, of tightwidth plan or of an earlier --json")
     ] = None,
+    search: Annotated[
+        bool,
+        typer.Option("--search", help="then find the fewest pairs that memorize everything: linear limit, finite B"),
+    ] = False,
+    search_seeds: Annotated[int | None, typer.Option(help="searches, each with weights of its own [3]")] = None,
+    search_epochs: Annotated[
+        int | None, typer.Option(help="how long a width is tried at a finite B, the rest in proportion [2000]")
+    ] = None,
     plot: Annotated[Path | None, typer.Option(help="draw memorized fraction against steps (.png .pdf .svg)")] = None,
     dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float32",
     seed: Annotated[int | None, typer.Option(help="of points, labels, weights and draws [0, or the plan's]")] = None,
@@ -89,9 +97,10 @@ def memorize(
         message = f"--plot {plot} and --output {output} are one file; give two"
         raise InputError(message)
     check_figure_format(plot)
-    from tightwidth.cli import memorize_data, memorize_run
+    from tightwidth.cli import memorize_data, memorize_run, memorize_search
 
     memorize_run.check(settings)
+    wanted = memorize_search.check(search, seeds=search_seeds, epochs=search_epochs, seed=settings["seed"])
     sample = memorize_data.load_sample(
         data,
         points=points,
@@ -105,7 +114,12 @@ def memorize(
         dtype=dtype,
         seed=settings["seed"],
     )
-    record = memorize_run.run(sample, settings, quiet=as_json)
+    if wanted is not None:
+        memorize_search.check_size(sample, wanted)
+    record, interrupted = memorize_run.run(sample, settings, quiet=as_json), False
+    if wanted is not None:
+        found = memorize_search.run(sample, wanted, activation=settings["activation"], quiet=as_json)
+        record, interrupted = record.model_copy(update={"search": found}), not found.finished
     if as_json:
         typer.echo(record.to_json())
     else:
@@ -115,7 +129,9 @@ def memorize(
         quiet=as_json,
         is_done="the run itself is done",
     )
-    if record.fraction_memorized_last < record.target_fraction:
+    if interrupted:
+        raise KeyboardInterrupt
+    if record.fraction_memorized_last < record.target_fraction or memorize_search.is_fruitless(record):
         raise typer.Exit(1)
 
 

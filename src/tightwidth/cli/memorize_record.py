@@ -19,7 +19,7 @@ def record_of(result: MemorizeResult, data: str) -> MemorizeRecord:
     """Return the record of a result on the data of that name."""
     same_names = set(MemorizeRecord.model_fields) - {
         *("data", "version", "parameters_per_sample", "certified_steps"),
-        *("theorem", "theorem_reason", "widths_tried", "search_ended", "laziness", "curve"),
+        *("theorem", "theorem_reason", "widths_tried", "search_ended", "laziness", "curve", "search"),
     }
     demanded = result.worst_case
     return MemorizeRecord(

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tightwidth.cli import interrupts
+from tightwidth.cli import interrupts, memorize_search
 from tightwidth.cli.memorize_data import Sample
 from tightwidth.cli.memorize_record import record_of
 from tightwidth.cli.progress import StepProgress
@@ -83,7 +83,7 @@ def _what_is_finished(seen: list[Event]) -> str:
 
 
 def print_report(record: MemorizeRecord) -> None:
-    """Print the three rows theorem, certified and observed, the landmarks, and what was counted and guaranteed."""
+    """Print the rows theorem, certified and observed, what was counted and guaranteed, and what a search found."""
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console = Console(highlight=False, markup=False, width=LINE_WIDTH)
@@ -103,6 +103,11 @@ def print_report(record: MemorizeRecord) -> None:
     table.add_row(*_row("certified", record.n_pairs, record.n_parameters, m, record.certified_steps), certified)
     observed = f"{record.fraction_memorized_last:.2%} memorized"
     table.add_row(*_row("observed", record.n_pairs, record.n_parameters, m, record.n_steps), observed)
+    for name, smallest, how in memorize_search.rows(record):
+        if smallest.smallest is None or smallest.n_parameters is None:
+            table.add_row(name, "-", "-", "-", "-", how)
+        else:
+            table.add_row(*_row(name, smallest.smallest, smallest.n_parameters, m, smallest.n_steps), how)
     console.print(table)
     console.print()
     for line in _lines(record):
@@ -144,7 +149,7 @@ def _lines(record: MemorizeRecord) -> list[str]:
     ]
     if not math.isinf(record.output_scale):
         lines[3:3] = _finite_B(record)
-    return lines
+    return lines + memorize_search.lines(record)
 
 
 def _finite_B(record: MemorizeRecord) -> list[str]:

@@ -1,0 +1,200 @@
+"""Search for the smallest width with progress, and report what was found."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tightwidth.capacity import COOLED, Searching, n_lanes, smallest_widths_steps
+from tightwidth.capacity_request import Budget, check_epochs, check_search_size, check_seeds
+from tightwidth.capacity_result import Attempt, Form, smallest_of
+from tightwidth.cli import interrupts
+from tightwidth.cli.memorize_data import Sample
+from tightwidth.cli.progress import StepProgress
+from tightwidth.errors import InputError
+from tightwidth.network import n_parameters
+from tightwidth.records import AttemptRecord, MemorizeRecord, SearchRecord, SmallestRecord
+
+SEEDS = 3
+NAMES: dict[Form, str] = {"tangent": "linear limit", "finite": "finite B"}
+LOSSES: dict[Form, str] = {"tangent": "perceptron", "finite": "hinge"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Hold what was asked for: the seeds, and how long runs may be."""
+
+    seeds: tuple[int, ...]
+    budget: Budget
+
+
+def check(search: bool, *, seeds: int | None, epochs: int | None, seed: int) -> Wanted | None:
+    """Return what was asked for, None if no search was.
+
+    Raises
+    ------
+    InputError
+        If a number is out of its range, or given without --search.
+    """
+    if not search:
+        for option, value in (("--search-seeds", seeds), ("--search-epochs", epochs)):
+            if value is not None:
+                message = f"{option} {value} is for the search; give --search too, or leave it out"
+                raise InputError(message)
+        return None
+    budget = Budget() if epochs is None else check_epochs(epochs)
+    return Wanted(check_seeds(SEEDS if seeds is None else seeds, seed), budget)
+
+
+def check_size(sample: Sample, wanted: Wanted) -> None:
+    """Raise before anything is run if the search needs more memory than there is."""
+    m, d = sample.X.shape
+    lanes, batch_size = n_lanes(len(wanted.seeds)), wanted.budget.batch_size
+    check_search_size(m, d, sample.X.itemsize, n_lanes=lanes, batch_size=batch_size)
+
+
+def run(sample: Sample, wanted: Wanted, *, activation: str, quiet: bool) -> SearchRecord:
+    """Search, showing progress, and return the record of what was found, also after Ctrl-C."""
+    started, attempts, finished = time.perf_counter(), [], False
+    searching = smallest_widths_steps(
+        sample.X,
+        sample.y,
+        activation=activation,
+        seeds=len(wanted.seeds),
+        budget=wanted.budget,
+        seed=wanted.seeds[0],
+    )
+    try:
+        _show(searching, attempts, quiet=quiet)
+        finished = True
+    except KeyboardInterrupt:
+        pass
+    return SearchRecord(
+        seeds=wanted.seeds,
+        batch_size=wanted.budget.batch_size,
+        finished=finished,
+        tangent=_smallest("tangent", sample, wanted, attempts),
+        finite=_smallest("finite", sample, wanted, attempts),
+        attempts=tuple(
+            AttemptRecord(**{name: getattr(one, name) for name in AttemptRecord.model_fields}) for one in attempts
+        ),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _show(searching: Iterable[Searching], attempts: list[Attempt], *, quiet: bool) -> None:
+    """Go through the search with a bar for every round, and collect the attempts."""
+    progress, what = StepProgress(quiet=quiet, doing="searching"), ""
+    progress.say("searching for the fewest pairs")
+    progress.wait("compiling the first runs")
+    try:
+        for event in searching:
+            interrupts.check()
+            if event.what != what:
+                progress.__exit__(None, None, None)
+                progress, what = StepProgress(quiet=quiet, doing=event.what), event.what
+            if not event.attempts:
+                progress.steps(event.done, event.planned, _found(attempts))
+                continue
+            attempts += event.attempts
+            progress.__exit__(None, None, None)
+            progress.say(f"  {event.what}: {_round(event.attempts)}")
+    finally:
+        progress.__exit__(None, None, None)
+
+
+def _round(attempts: tuple[Attempt, ...]) -> str:
+    """Return what one round came to, such as "enough for 2 of 3 seeds; 99.90% at best for the others"."""
+    if attempts[0].form == "choice":
+        best = max(attempts, key=lambda one: one.fraction)
+        return f"{best.fraction:.2%} memorized with B = {best.output_scale:.2g}, learning rate {best.learning_rate:.2g}"
+    seeds = {one.seed for one in attempts}
+    served = {one.seed for one in attempts if one.is_enough}
+    rest = [one.fraction for one in attempts if one.seed not in served]
+    text = f"enough for {len(served)} of {_counted(len(seeds))}"
+    others = " for the others" if served else ""
+    return text if not rest else f"{text}; {max(rest):.2%} memorized at best{others}"
+
+
+def _counted(n_seeds: int) -> str:
+    return f"{n_seeds} seed{'s' * (n_seeds != 1)}"
+
+
+def _found(attempts: list[Attempt]) -> str:
+    """Return the fewest pairs found so far, form by form."""
+    widths = {form: [one.n_pairs for one in attempts if one.form == form and one.is_enough] for form in NAMES}
+    so_far = [f"{NAMES[form]} {min(found)} pairs" for form, found in widths.items() if found]
+    return f"so far {', '.join(so_far)}" if so_far else "none found so far"
+
+
+def _smallest(form: Form, sample: Sample, wanted: Wanted, attempts: list[Attempt]) -> SmallestRecord:
+    """Return the record of one form, from what was run of it so far."""
+    (m, d), budget = sample.X.shape, wanted.budget
+    smallest = smallest_of(form, wanted.seeds, tuple(attempts), ())
+    best, found = smallest.best, smallest.found
+    parameters = None if best is None else n_parameters(best.n_pairs, d)
+    cooled = 1.0 if form == "tangent" else COOLED
+    return SmallestRecord(
+        widths=smallest.widths,
+        smallest=None if best is None else best.n_pairs,
+        n_parameters=parameters,
+        parameters_per_sample=None if parameters is None else parameters / m,
+        low=min(found, default=None),
+        high=max(found, default=None),
+        seed=None if best is None else best.seed,
+        output_scale=None if best is None else best.output_scale,
+        learning_rate=None if best is None else best.learning_rate,
+        learning_rate_last=None if best is None else best.learning_rate * cooled,
+        n_steps=None if best is None else best.n_steps,
+        loss=LOSSES[form],
+        n_epochs=budget.tangent if form == "tangent" else budget.finite,
+    )
+
+
+def is_fruitless(record: MemorizeRecord) -> bool:
+    """Return whether there was a search and it found no width at all."""
+    search = record.search
+    return search is not None and not search.tangent.widths_found and not search.finite.widths_found
+
+
+def rows(record: MemorizeRecord) -> list[tuple[str, SmallestRecord, str]]:
+    """Return what a search adds to the table: a name, the numbers, and the interval over the seeds."""
+    search = record.search
+    if search is None:
+        return []
+    return [(name, row, _interval(row, len(search.seeds))) for name, row in _named(search)]
+
+
+def _named(search: SearchRecord) -> list[tuple[str, SmallestRecord]]:
+    return [("tangent", search.tangent), ("finite B", search.finite)]
+
+
+def _interval(row: SmallestRecord, n_seeds: int) -> str:
+    found = row.widths_found
+    if not found:
+        return f"no width found for {_counted(n_seeds)}"
+    pairs = f"{row.low} pairs" if row.low == row.high else f"{row.low} to {row.high} pairs"
+    text = f"{pairs} over {_counted(len(found))}"
+    return text if len(found) == n_seeds else f"{text}, none found for {n_seeds - len(found)}"
+
+
+def lines(record: MemorizeRecord) -> list[str]:
+    """Return the lines that say how it was searched, and what a width that was found means."""
+    search = record.search
+    if search is None:
+        return []
+    tangent, finite = search.tangent, search.finite
+    how = "by bisection" if search.finished else "by a bisection that was interrupted"
+    text = [
+        f"searched    {how}, {_counted(len(search.seeds))} from {search.seeds[0]} on, {len(search.attempts):,} runs in "
+        f"{search.seconds:.1f} s; {tangent.loss} loss in the linear limit, "
+        f"{finite.loss} loss at a finite B",
+        f"budget      a width is enough if a run memorizes everything within {tangent.n_epochs:,} epochs (tangent) or "
+        f"{finite.n_epochs:,} (finite B) of batches of {search.batch_size} points; with more epochs "
+        f"(--search-epochs) fewer pairs may do",
+    ]
+    if finite.output_scale is not None and finite.learning_rate is not None and finite.learning_rate_last is not None:
+        text.append(
+            f"smallest    {finite.smallest} pairs with B = {finite.output_scale:.3g}, learning rate "
+            f"{finite.learning_rate:.3g} falling to {finite.learning_rate_last:.3g}, seed {finite.seed}"
+        )
+    return text
