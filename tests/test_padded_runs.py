@@ -108,6 +108,16 @@ def test_a_target_ends_a_run_before():
     assert early.n_steps == first < whole.n_steps
 
 
+def test_one_run_of_a_seed_is_enough_where_that_is_asked_for():
+    narrow, wide, other = spec(64, 16, 2, 5, n_steps=4000), spec(64, 16, 16, 5, n_steps=4000), spec(64, 16, 2, 6)
+    options = {"n_looks": 400, "target": 0.9}
+    left, enough, alone = side_by_side([narrow, wide, other], Shape(64, 16, 16, 3), one_a_seed=True, **options)
+    assert (left.ended, enough.ended, alone.ended) == ("another", "target", "steps")
+    assert left.looks[-1].step == enough.looks[-1].step < 4000
+    assert left.fraction < 0.9
+    assert side_by_side([narrow, wide, other], Shape(64, 16, 16, 3), **options)[0].ended == "steps"
+
+
 def test_the_rate_falls_geometrically_to_its_final_value():
     one = spec(8, 2, 2, 0, eta=8.0, n_steps=100, final_rate=0.5)
     assert one.rate(0) == 8.0

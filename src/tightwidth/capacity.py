@@ -31,11 +31,12 @@ from tightwidth.padded_runs import Finished, RunSpec, Shape, can_pad_pairs, padd
 from tightwidth.precision import stepwise
 
 SCALES = (0.03, 0.1, 0.3, 1.0)  # B, from where gates move freely to where they begin to stick
-RATES = (0.25, 1.0, 4.0)  # eta
+RATES = (0.5, 2.0, 8.0)  # eta
 FINER = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
 FINER_SCALE, FINER_RATE = math.sqrt(10 / 3), 2.0
-COOLED = 0.05  # share of the learning rate that is left at the end
+COOLED = 0.02  # share of the learning rate that is left at the end
 CANDIDATES = 4  # pairs of B and eta that each seed tries: whether a last dead point comes alive is a matter of luck
+CHEAP = 128  # numbers in W': with fewer, compiling another shape costs more than padding
 CHOSEN_AT = 0.35  # of the width of the linear limit
 
 
@@ -60,12 +61,13 @@ class _Trainer:
     ) -> None:
         self.X, self.y, self.activation, self.budget = X, y, activation, budget
         self.m, self.d = X.shape
+        self.largest_batch = max(self.budget.batch_size, self.budget.finite_batch_size)
 
-    def steps(self, epochs: int) -> int:
-        return self.budget.n_steps(epochs, self.m)
+    def steps(self, purpose: Purpose) -> int:
+        return self.budget.n_steps(purpose, self.m)
 
     def widest(self, n_lanes: int) -> int:
-        return widest(self.m, self.d, self.X.itemsize, n_lanes=n_lanes, batch_size=self.budget.batch_size)
+        return widest(self.m, self.d, self.X.itemsize, n_lanes=n_lanes, batch_size=self.largest_batch)
 
     def run(
         self, specs: Sequence[RunSpec], loss: Loss, what: str, n_lanes: int, *, one_a_seed: bool = True
@@ -77,14 +79,15 @@ class _Trainer:
         finished: list[Finished] = []
         for group in groups:
             q = max(spec.q for spec in group)
-            shape = Shape(self.m, self.d, padded_size(q) if pads else q, n_lanes if alike else 1)
+            Q = max(padded_size(q), padded_size(math.ceil(CHEAP / self.d))) if pads else q
+            shape = Shape(self.m, self.d, Q, n_lanes if alike else 1)
             planned = max(spec.n_steps for spec in group)
             running = run_side_by_side(
                 group,
                 shape,
                 activation=self.activation,
                 loss=loss,
-                batch_size=self.budget.batch_size,
+                batch_size=self.budget.batch_of("tangent" if math.isinf(specs[0].B) else "finite"),
                 n_looks=100,
                 target=1.0,
                 one_a_seed=one_a_seed,
@@ -177,7 +180,12 @@ def smallest_widths_steps(
     budget = check_budget(budget)
     points, labels, sigma = check_sample(X, y, activation, seed)
     drawn = check_seeds(seeds, seed)
-    check_search_size(*points.shape, points.itemsize, n_lanes=n_lanes(len(drawn)), batch_size=budget.batch_size)
+    check_search_size(
+        *points.shape,
+        points.itemsize,
+        n_lanes=n_lanes(len(drawn)),
+        batch_size=max(budget.batch_size, budget.finite_batch_size),
+    )
     searching = search(points, labels, activation=sigma, seeds=drawn, budget=budget)
     return (yield from stepwise(searching, points))
 
@@ -246,7 +254,7 @@ def tangent_width(
 
 def _choose(trainer: _Trainer, seed: int, q: int) -> Generator[Searching, None, tuple[Attempt, ...]]:
     """Compare pairs (B, eta) by the share that short runs memorize: on a grid, then beside its best; best first."""
-    n_steps, hinge = trainer.steps(trainer.budget.choice), losses.get("hinge")
+    n_steps, hinge = trainer.steps("choice"), losses.get("hinge")
     what, n_lanes = f"choosing B and eta at {q} pairs", len(SCALES) * len(RATES)
 
     def compare(points: list[tuple[float, float]]) -> Generator[Searching, None, list[Attempt]]:
@@ -254,12 +262,17 @@ def _choose(trainer: _Trainer, seed: int, q: int) -> Generator[Searching, None, 
         finished = yield from trainer.run(specs, hinge, what, n_lanes, one_a_seed=False)
         runs = _attempts("choice", specs, finished)
         yield Searching(what, n_steps, n_steps, tuple(runs))
-        return sorted(runs, key=lambda run: run.fraction, reverse=True)
+        return sorted(runs, key=_merit)
 
     coarse = yield from compare([(B, eta) for B in SCALES for eta in RATES])
     B, eta = coarse[0].output_scale, coarse[0].learning_rate
     finer = yield from compare([(B * FINER_SCALE**i, eta * FINER_RATE**j) for i, j in FINER])
-    return tuple(sorted(coarse + finer, key=lambda run: run.fraction, reverse=True))
+    return tuple(sorted(coarse + finer, key=_merit))
+
+
+def _merit(run: Attempt) -> tuple[float, int]:
+    """Order runs by the share memorized, those that memorized everything by how soon."""
+    return -run.fraction, run.n_steps
 
 
 def _attempts(form: Purpose, specs: Sequence[RunSpec], finished: Sequence[Finished]) -> list[Attempt]:
@@ -278,9 +291,8 @@ def _bisect(
     tolerance: float = 0.0,
 ) -> Generator[Searching, None, Smallest]:
     """Bracket and bisect the smallest width of every seed, one round for all seeds side by side."""
-    epochs = trainer.budget.tangent if form == "tangent" else trainer.budget.finite
     loss = losses.get("perceptron" if form == "tangent" else "hinge")
-    n_steps, cooled = trainer.steps(epochs), None if form == "tangent" else COOLED
+    n_steps, cooled = trainer.steps(form), None if form == "tangent" else COOLED
     too_few = dict.fromkeys(seeds, 0)
     enough: dict[int, int | None] = dict.fromkeys(seeds)
     networks: dict[int, Network | None] = dict.fromkeys(seeds)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from tightwidth.activations import Activation
+from tightwidth.capacity_result import Purpose
 from tightwidth.errors import InputError
 from tightwidth.memorization_request import LARGEST_SEED, check_contradictions, check_points, check_settings
 from tightwidth.memory import USABLE_SHARE, check_fits, machine_memory
@@ -23,13 +24,15 @@ class Budget:
     """Hold how long runs may be, in epochs, and how they step.
 
     ``tangent`` and ``finite`` are the lengths of the runs that decide about a width, ``choice`` that of those which
-    choose B and eta.
+    choose B and eta.  Runs at a finite B step on batches of ``finite_batch_size``: the larger they are, the larger the
+    learning rates at which gates still settle, and large rates revive points whose gates are all shut.
     """
 
     tangent: int = 800
-    choice: int = 600
-    finite: int = 2000
+    choice: int = 800
+    finite: int = 3000
     batch_size: int = 64
+    finite_batch_size: int = 128
 
     @classmethod
     def of_epochs(cls, finite: int) -> "Budget":
@@ -43,9 +46,13 @@ class Budget:
         tangent, choice = (max(1, round(finite * part / cls.finite)) for part in (cls.tangent, cls.choice))
         return cls(tangent, choice, finite)
 
-    def n_steps(self, epochs: int, m: int) -> int:
-        """Return the steps in which so many epochs of m points are drawn."""
-        return math.ceil(epochs * m / self.batch_size)
+    def batch_of(self, purpose: Purpose) -> int:
+        """Return the points a step of a run."""
+        return self.batch_size if purpose == "tangent" else self.finite_batch_size
+
+    def n_steps(self, purpose: Purpose, m: int) -> int:
+        """Return the steps in which a run draws its epochs of m points."""
+        return math.ceil(getattr(self, purpose) * m / self.batch_of(purpose))
 
 
 def check_seeds(seeds: Any, seed: int) -> tuple[int, ...]:
@@ -76,10 +83,10 @@ def check_budget(budget: Budget | None) -> Budget:
         If one of its numbers is no whole number of at least 1, or a run would be longer than a million epochs.
     """
     budget = Budget() if budget is None else budget
-    for name in ("tangent", "choice", "finite", "batch_size"):
+    for name in ("tangent", "choice", "finite", "batch_size", "finite_batch_size"):
         value = getattr(budget, name)
         if not _is_whole(value) or not 1 <= value <= MOST_EPOCHS:
-            what = "points a step" if name == "batch_size" else "epochs"
+            what = "points a step" if "batch_size" in name else "epochs"
             message = f"budget.{name}={value!r} must be a whole number of {what} from 1 to {MOST_EPOCHS}; give one"
             raise InputError(message)
     return budget

@@ -260,15 +260,23 @@ def run_side_by_side(
             jnp.asarray(np.array(rates), dtype), keys
         )
 
+    drawn: dict[int, Array] = {}  # the block at hand: several looks may fall into it
     which = eqx.tree_at(lambda all_: (all_.X, all_.y, all_.cached), samples, (None, None, None))
 
     def advance(runs: Algorithm1, states: State, start: int, stop: int) -> State:
         while start < stop:
             block = start // STEPS_DRAWN * STEPS_DRAWN
             end = min(stop, block + STEPS_DRAWN)
-            draws = _draws(which, keys, jnp.asarray(block, jnp.int32), batch_size)
+            if block not in drawn:
+                drawn.clear()
+                drawn[block] = _draws(which, keys, jnp.asarray(block, jnp.int32), batch_size)
             states = _advance(
-                runs, states, samples, draws, jnp.asarray(start - block, jnp.int32), jnp.asarray(end - block, jnp.int32)
+                runs,
+                states,
+                samples,
+                drawn[block],
+                jnp.asarray(start - block, jnp.int32),
+                jnp.asarray(end - block, jnp.int32),
             )
             start = end
         return states

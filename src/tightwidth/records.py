@@ -192,6 +192,7 @@ class SmallestRecord(_Record):
     learning_rate_last: float | None
     n_steps: int | None
     loss: str
+    batch_size: int
     n_epochs: int
 
     @property
@@ -209,7 +210,6 @@ class SearchRecord(_Record):
     """What `memorize --search` found; ``finished`` is false where it was interrupted, and the rest what it had then."""
 
     seeds: tuple[int, ...]
-    batch_size: int
     finished: bool
     tangent: SmallestRecord
     finite: SmallestRecord

@@ -63,7 +63,7 @@ def memorize(
     ] = False,
     search_seeds: Annotated[int | None, typer.Option(help="searches, each with weights of its own [3]")] = None,
     search_epochs: Annotated[
-        int | None, typer.Option(help="how long a width is tried at a finite B, the rest in proportion [2000]")
+        int | None, typer.Option(help="how long a width is tried at a finite B, the rest in proportion [3000]")
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="draw memorized fraction against steps (.png .pdf .svg)")] = None,
     dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float32",

@@ -48,7 +48,7 @@ def check(search: bool, *, seeds: int | None, epochs: int | None, seed: int) -> 
 def check_size(sample: Sample, wanted: Wanted) -> None:
     """Raise before anything is run if the search needs more memory than there is."""
     m, d = sample.X.shape
-    lanes, batch_size = n_lanes(len(wanted.seeds)), wanted.budget.batch_size
+    lanes, batch_size = n_lanes(len(wanted.seeds)), max(wanted.budget.batch_size, wanted.budget.finite_batch_size)
     check_search_size(m, d, sample.X.itemsize, n_lanes=lanes, batch_size=batch_size)
 
 
@@ -70,7 +70,6 @@ def run(sample: Sample, wanted: Wanted, *, activation: str, quiet: bool) -> Sear
         pass
     return SearchRecord(
         seeds=wanted.seeds,
-        batch_size=wanted.budget.batch_size,
         finished=finished,
         tangent=_smallest("tangent", sample, wanted, attempts),
         finite=_smallest("finite", sample, wanted, attempts),
@@ -105,7 +104,7 @@ def _show(searching: Iterable[Searching], attempts: list[Attempt], *, quiet: boo
 def _round(attempts: tuple[Attempt, ...]) -> str:
     """Return what one round came to, such as "enough for 2 of 3 seeds; 99.90% at best for the others"."""
     if attempts[0].form == "choice":
-        best = max(attempts, key=lambda one: one.fraction)
+        best = min(attempts, key=lambda one: (-one.fraction, one.n_steps))
         return f"{best.fraction:.2%} memorized with B = {best.output_scale:.2g}, learning rate {best.learning_rate:.2g}"
     seeds = {one.seed for one in attempts}
     served = {one.seed for one in attempts if one.is_enough}
@@ -146,6 +145,7 @@ def _smallest(form: Form, sample: Sample, wanted: Wanted, attempts: list[Attempt
         learning_rate_last=None if best is None else best.learning_rate * cooled,
         n_steps=None if best is None else best.n_steps,
         loss=LOSSES[form],
+        batch_size=budget.batch_of(form),
         n_epochs=budget.tangent if form == "tangent" else budget.finite,
     )
 
@@ -188,9 +188,9 @@ def lines(record: MemorizeRecord) -> list[str]:
         f"searched    {how}, {_counted(len(search.seeds))} from {search.seeds[0]} on, {len(search.attempts):,} runs in "
         f"{search.seconds:.1f} s; {tangent.loss} loss in the linear limit, "
         f"{finite.loss} loss at a finite B",
-        f"budget      a width is enough if a run memorizes everything within {tangent.n_epochs:,} epochs (tangent) or "
-        f"{finite.n_epochs:,} (finite B) of batches of {search.batch_size} points; with more epochs "
-        f"(--search-epochs) fewer pairs may do",
+        f"budget      a width is enough if a run memorizes everything within {tangent.n_epochs:,} epochs of batches of "
+        f"{tangent.batch_size} points (tangent) or {finite.n_epochs:,} of {finite.batch_size} (finite B); with more "
+        f"epochs (--search-epochs) fewer pairs may do",
     ]
     if finite.output_scale is not None and finite.learning_rate is not None and finite.learning_rate_last is not None:
         text.append(
