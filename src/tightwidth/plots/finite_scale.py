@@ -34,6 +34,7 @@ def draw(records: Sequence[CellRecord]) -> Figure:
     above.set_ylabel("memorized (dotted: B = ∞)")
     below.set_ylabel("share of gates flipped")
     below.set_yscale("symlog", linthresh=1e-4)
+    below.set_ylim(bottom=0)
     below.set_xlabel("output scale B")
     for axes in (above, below):
         axes.set_xscale("log")

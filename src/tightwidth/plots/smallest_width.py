@@ -13,7 +13,7 @@ MANY = 20  # points a dimension from which on markers are filled
 
 def draw(records: Sequence[CellRecord], proofs: Mapping[str, int]) -> Figure:
     """Draw every record that has a width; ``proofs`` has the exponent of m by author."""
-    figure, axes = canvas(5.5, 4.2)
+    figure, axes = canvas(5.5, 5.0)
     found = [r for r in records if r["n_parameters"] is not None]
     for place, d in enumerate(sorted({r["n_features"] for r in found})):
         for many in (True, False):
@@ -29,8 +29,8 @@ def draw(records: Sequence[CellRecord], proofs: Mapping[str, int]) -> Figure:
                     label=f"measured, d = {d}" + ("" if many else f", m/d < {MANY}"),
                 )
     m = np.geomspace(min(r["n_samples"] for r in found), max(r["n_samples"] for r in found), 50)
-    axes.plot(m, m, "-", color=INK, lw=1.0, label="m parameters: Daniely (2020), up to logarithms")
-    axes.plot(m, m / 2, ":", color=INK, lw=1.2, label="m/2 trained numbers: Cover's count")
+    axes.plot(m, m, "-", color=INK, lw=1.0, label="m: Daniely (2020)")
+    axes.plot(m, m / 2, ":", color=INK, lw=1.2, label="m/2: Cover's count")
     for place, power in enumerate(sorted({e for e in proofs.values() if e > 1})):
         names = [name for name, e in proofs.items() if e == power]
         label = f"m^{power}: {names[0]}" + (" and others" if len(names) > 1 else "")
@@ -40,5 +40,5 @@ def draw(records: Sequence[CellRecord], proofs: Mapping[str, int]) -> Figure:
     axes.set_yscale("log")
     axes.set_xlabel("points m")
     axes.set_ylabel("parameters")
-    figure.legend(loc="outside right upper", frameon=False, fontsize=7)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=7)
     return figure
