@@ -130,7 +130,7 @@ STATEMENTS = [
         figures={
             "memorization_steps": (
                 draw,
-                "Steps until the mean iterate has left at most ε, every seed; lines: the steps that are enough by the bounds.",
+                "Steps until the mean iterate has left at most ε, every seed; lines: what is enough by the bounds.",
             )
         },
         tables=tables,
