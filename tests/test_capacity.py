@@ -18,7 +18,7 @@ from tightwidth.sampling import random_points
 
 M, D = 64, 8
 RELU = activations.get("relu")
-BUDGET = Budget(tangent=300, choice=60, finite=300, batch_size=32, finite_batch_size=32)
+BUDGET = Budget(tangent=200, choice=40, finite=200, batch_size=32, finite_batch_size=32)
 
 
 def finish(steps):
@@ -184,6 +184,7 @@ class TestFound:
             assert any(b.is_enough and (b.seed, b.n_pairs) == (a.seed, a.n_pairs) for b in found.finite.attempts)
 
 
+@pytest.mark.slow
 def test_tanh_at_a_finite_B():
     X, y = random_points(16, 8, seed=1)
     budget = Budget(tangent=150, choice=5, finite=150, batch_size=16, finite_batch_size=16)
