@@ -132,9 +132,9 @@ class TestFound:
 
     def test_the_linear_limit_against_a_run_at_every_width(self, sample, found):
         q, seed = found.tangent.widths[1], found.seeds[1]
-        enough = []
+        (X, y), enough = sample, []
         for width in range(1, q + 1):
-            spec = RunSpec(*sample, width, math.inf, 1.0, BUDGET.n_steps("tangent", M), seed)
+            spec = RunSpec(X, y, width, math.inf, 1.0, BUDGET.n_steps("tangent", M), seed)
             running = stepwise(
                 run_side_by_side(
                     [spec], Shape(M, D, 16, 3), activation=RELU, loss=losses.get("perceptron"), batch_size=32
@@ -163,19 +163,12 @@ class TestFound:
             [*found.choice, *found.tangent.attempts, *found.finite.attempts], key=repr
         )
         assert all(0 <= event.done <= event.planned for event in events)
-        for form, smallest in (("tangent", found.tangent), ("finite", found.finite)):
-            assert smallest_of(form, found.seeds, tuple(told), ()).widths == smallest.widths
+        for smallest in (found.tangent, found.finite):
+            assert smallest_of(smallest.form, found.seeds, tuple(told), ()).widths == smallest.widths
 
     def test_runs_are_no_longer_than_the_budget(self, found):
-        longest = {
-            form: max(a.n_steps for a in runs)
-            for form, runs in (
-                ("tangent", found.tangent.attempts),
-                ("choice", found.choice),
-                ("finite", found.finite.attempts),
-            )
-        }
-        assert longest == {name: BUDGET.n_steps(name, M) for name in longest}
+        for runs in (found.tangent.attempts, found.choice, found.finite.attempts):
+            assert max(a.n_steps for a in runs) == BUDGET.n_steps(runs[0].form, M)
 
     def test_a_seed_that_has_a_width_lets_its_other_runs_be(self, found):
         left = [a for a in found.finite.attempts if a.fraction < 1 and a.n_steps < BUDGET.n_steps("finite", M)]
@@ -190,8 +183,9 @@ def test_tanh_at_a_finite_B():
     budget = Budget(tangent=150, choice=5, finite=150, batch_size=16, finite_batch_size=16)
     found = smallest_widths(X, y, activation="tanh", seeds=1, budget=budget)
     (q,), (net,) = found.finite.widths, found.finite.networks
+    assert net is not None
     plain = conversions.to_plain(net)
-    assert len(plain.W) == 2 * q
+    assert len(plain.W) == 2 * (q or 0)
     assert (y * (np.tanh(X @ np.asarray(plain.W).T) @ np.asarray(plain.u)) > 0).all()
 
 
@@ -293,7 +287,8 @@ def test_an_attempt_is_enough_if_everything_is_memorized():
 def test_half_a_parameter_a_point():
     X, y = random_points(2048, 64, seed=0)
     found = smallest_widths(X, y)
-    assert found.parameters_per_sample <= 0.5
     best = found.finite.best
+    assert best is not None
+    assert n_parameters(best.n_pairs, 64) / 2048 <= 0.5
     net = found.finite.networks[found.finite.widths.index(best.n_pairs)]
     assert memorizes(net, X.astype(np.float64), y, best.output_scale)

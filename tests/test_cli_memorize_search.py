@@ -43,6 +43,10 @@ def test_the_table_and_the_record(tightwidth):
     names = ("theorem", "certified", "observed", "tangent", "finite B")
     assert [row(done.out, name)[0] for name in names] == list(names)
     for name, found in (("tangent", search.tangent), ("finite B", search.finite)):
+        assert found.smallest is not None
+        assert found.n_parameters is not None
+        assert found.high is not None
+        assert found.low is not None
         assert found.smallest == found.low == min(found.widths_found)
         assert found.high == max(found.widths_found)
         assert found.n_parameters == n_parameters(found.smallest, D)
@@ -58,6 +62,8 @@ def test_the_table_and_the_record(tightwidth):
         assert any((a.output_scale, a.learning_rate) == (found.output_scale, found.learning_rate) for a in ran)
     assert search.tangent.output_scale == math.inf
     assert search.tangent.learning_rate_last == search.tangent.learning_rate
+    assert search.finite.learning_rate is not None
+    assert search.finite.learning_rate_last is not None
     assert search.finite.learning_rate_last < search.finite.learning_rate
     assert "within 80 epochs of batches of 64 points (tangent) or 300 of 128 (finite B)" in done.out
     assert "with more epochs (--search-epochs) fewer pairs may do" in done.out

@@ -40,7 +40,7 @@ class Budget:
 
         Examples
         --------
-        >>> Budget.of_epochs(4000).tangent
+        >>> Budget.of_epochs(6000).tangent
         1600
         """
         tangent, choice = (max(1, round(finite * part / cls.finite)) for part in (cls.tangent, cls.choice))
