@@ -119,7 +119,7 @@ class TestInterrupted:
         assert done.code == 130
         assert "tightwidth: interrupted" in done.err
         assert row(done.out, "observed")[1] == "16"
-        assert row(done.out, "finite B")[1:] == ["-", "-", "-", "-", "no width found for 3 seeds"]
+        assert row(done.out, "finite B")[1:] == ["-", "-", "-", "-", "interrupted before any width was found"]
         assert "by a bisection that was interrupted" in done.out
         search = json.loads(Path("run.json").read_text(encoding="utf-8"))["search"]
         assert not search["finished"]

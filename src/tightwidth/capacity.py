@@ -158,7 +158,7 @@ def smallest_widths(
     >>> import numpy as np, tightwidth as tw
     >>> rng = np.random.default_rng(0)
     >>> X, y = rng.standard_normal((64, 8)).astype(np.float32), rng.choice([-1.0, 1.0], 64)
-    >>> budget = tw.capacity.Budget(tangent=200, choice=100, finite=200)
+    >>> budget = tw.capacity.Budget(tangent=400, choice=100, finite=400, finite_batch_size=16)
     >>> found = tw.capacity.smallest_widths(X, y, budget=budget)
     >>> len(found.tangent.widths), min(found.finite.found) < min(found.tangent.found)
     (3, True)

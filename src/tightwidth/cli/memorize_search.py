@@ -161,15 +161,17 @@ def rows(record: MemorizeRecord) -> list[tuple[str, SmallestRecord, str]]:
     search = record.search
     if search is None:
         return []
-    return [(name, row, _interval(row, len(search.seeds))) for name, row in _named(search)]
+    return [(name, row, _interval(row, search)) for name, row in _named(search)]
 
 
 def _named(search: SearchRecord) -> list[tuple[str, SmallestRecord]]:
     return [("tangent", search.tangent), ("finite B", search.finite)]
 
 
-def _interval(row: SmallestRecord, n_seeds: int) -> str:
-    found = row.widths_found
+def _interval(row: SmallestRecord, search: SearchRecord) -> str:
+    found, n_seeds = row.widths_found, len(search.seeds)
+    if not found and not search.finished:
+        return "interrupted before any width was found"
     if not found:
         return f"no width found for {_counted(n_seeds)}"
     pairs = f"{row.low} pairs" if row.low == row.high else f"{row.low} to {row.high} pairs"
