@@ -1,7 +1,7 @@
 """Cells of memorization, of the smallest width, of finite B and of other methods, against what shares no code."""
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from tightwidth.experiments.smallest_width import WidthConfig
 from tightwidth.run_settings import weights_key
 
 
-def run(name, configs):
+def run(name: str, configs: list[Any]) -> list[dict[str, Any]]:
     found = dict(experiments.get(name).run(configs))
     return [found[place] for place in range(len(configs))]
 
@@ -120,6 +120,7 @@ def test_finite_scale_is_what_memorize_does():
         X, y, n_pairs=12, output_scale=2.0, n_steps=150, batch_size=8, learning_rate=4.0, loss="hinge", seed=4
     )
     assert values["fraction"] == result.fraction_memorized_last
+    assert result.laziness is not None
     assert values["share_flipped"] == pytest.approx(result.laziness.share_flipped, abs=0.01)
     plain = config.model_copy(update={"form": "plain"})
     assert run("finite_scale", [plain])[0]["fraction"] == pytest.approx(values["fraction"], abs=0.05)

@@ -111,7 +111,7 @@ def range_of(text: str) -> str:
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ("", "there is no key experiment; name one of bounded_distributions"),
+        ("", "there is no key experiment; name one of initialization, weight_changes"),
         ("experiment = 3", "experiment = 3 is no name; give one of bounded_distributions"),
         ('experiment = "bounded"', "experiment 'bounded' is unknown; known: .*bounded_distributions"),
         ('experiment = "nowhere:X"', "'nowhere:X' cannot be imported .No module named 'nowhere'.; see that"),

@@ -178,8 +178,10 @@ def smallest_widths_steps(
     budget = check_budget(budget)
     points, labels, sigma = check_sample(X, y, activation, seed)
     drawn = check_seeds(seeds, seed)
+    m, d = points.shape
     check_search_size(
-        *points.shape,
+        m,
+        d,
         points.itemsize,
         n_lanes=n_lanes(len(drawn)),
         batch_size=max(budget.batch_size, budget.finite_batch_size),
