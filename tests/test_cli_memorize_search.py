@@ -29,6 +29,7 @@ def row(text, name):
     return [cell.strip() for cell in line.split("│")]
 
 
+@pytest.mark.slow
 def test_the_table_and_the_record(tightwidth):
     done = tightwidth(*POINTS, *USUAL, *SHORT, "-o", "run.json")
     assert done.code == 0

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from tightwidth import activations, capacity
+from tightwidth.capacity_request import Budget
 from tightwidth.experiments.experiment import Config, Experiment, Values, one_by_one
 from tightwidth.experiments.samples import SPHERE, random_labels_on
 from tightwidth.network import n_parameters
@@ -33,7 +34,7 @@ def measure(config: WidthConfig) -> Values:
         y,
         activation=activations.get(config.activation),
         seeds=(config.seed,),
-        budget=capacity.Budget(tangent=config.n_epochs, batch_size=config.batch_size),
+        budget=Budget(tangent=config.n_epochs, batch_size=config.batch_size),
         tolerance=config.tolerance,
     )
     found: Any = None
