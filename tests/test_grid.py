@@ -112,7 +112,7 @@ def range_of(text: str) -> str:
     ("text", "match"),
     [
         ("", "there is no key experiment; name one of initialization, weight_changes"),
-        ("experiment = 3", "experiment = 3 is no name; give one of bounded_distributions"),
+        ("experiment = 3", "experiment = 3 is no name; give one of initialization, weight_changes"),
         ('experiment = "bounded"', "experiment 'bounded' is unknown; known: .*bounded_distributions"),
         ('experiment = "nowhere:X"', "'nowhere:X' cannot be imported .No module named 'nowhere'.; see that"),
         ('experiment = "sweep_cases:X"', "cannot be imported .*has no attribute 'X'"),
