@@ -21,6 +21,7 @@ from tightwidth import experiments
 from tightwidth.cell_store import CellStore
 from tightwidth.cli import reproduce_run
 from tightwidth.cli.cell_progress import TimeLeft
+from tightwidth.report.statements import all_statements
 
 LOCAL = ("--workers", 0)
 
@@ -297,21 +298,20 @@ def test_ctrl_c_on_the_real_statements_and_then_to_the_end(tmp_path):
     assert (run.returncode, said[0]) == (130, ""), said[1]
     assert "the same command goes on there" in said[1]
     kept = finished(out / "cells.sqlite")
-    assert 3 <= kept < 70
+    n_cells = sum(len(one.cells("full")) for one in all_statements() if one.label == "Section A.5")
+    assert 3 <= kept < n_cells
     done = subprocess.run(command(*options), capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode in (0, 1), done.stderr
-    assert f"70 cells, {kept} of them finished before" in done.stderr
+    assert f"{n_cells} cells, {kept} of them finished before" in done.stderr
 
 
 @pytest.mark.slow
 def test_all_statements_at_the_quick_level(tmp_path):
     out = tmp_path / "out"
-    began = time.monotonic()
     done = subprocess.run(command("-o", out), capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stderr
     fields = strict((out / "verdicts.json").read_text(encoding="utf-8"))
     assert [one["errors"] for one in fields["statements"]] == [[]] * len(fields["statements"])
     assert fields["holds"], done.stdout
-    assert time.monotonic() - began < 600  # a bound on runaway cells; a machine by itself takes under 4 minutes
     root = read((out / "index.html").read_text(encoding="utf-8"))
     assert len(root.all("figure")) == sum(len(one["figures"]) // 3 for one in fields["statements"])

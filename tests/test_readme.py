@@ -76,10 +76,10 @@ def test_commands_are_understood(command, monkeypatch, capsys, tmp_path):
     if words[1] == "memorize" and "--help" not in words:
         words += ["--steps", "1", "--pairs", "2"]
     if "--search" in words:
-        words += ["--search-seeds", "1", "--search-epochs", "5"]
+        words += ["--search-seeds", "1", "--search-epochs", "400"]
         words = [{"2048": "48", "64": "8"}.get(word, word) for word in words]
     if words[1] == "reproduce":
-        words = [word for word in words if word != "--full"] + ["--only", "Section A.5", "--workers", "0"]
+        words = [*words[:2], "--only", "Section A.5", "--workers", "0"]
     if words[1] == "sweep":
         text = 'experiment = "bounded_distributions"\nseeds = 1\n[grid]\nn_samples = [50, 60]\n'
         (tmp_path / "plane.toml").write_text(text, encoding="utf-8")

@@ -296,9 +296,12 @@ def cluster(tmp_path):
     processes += [dask_process("worker", "--no-nanny", "--nthreads", "1", *common) for _ in range(2)]
     try:
         deadline = time.monotonic() + 30
-        while not file.exists() and time.monotonic() < deadline:
+        found: list[str] = []
+        while not found and time.monotonic() < deadline:  # the file is there before it is written
             time.sleep(0.1)
-        [address] = re.findall(r'"address": "(tcp://[^"]+)"', file.read_text(encoding="utf-8"))
+            text = file.read_text(encoding="utf-8") if file.exists() else ""
+            found = re.findall(r'"address": "(tcp://[^"]+)"', text)
+        [address] = found
         yield address, processes
     finally:
         for process in reversed(processes):
