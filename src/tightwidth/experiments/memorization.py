@@ -23,6 +23,7 @@ from tightwidth.run_settings import weights_key
 LANES = 4  # runs side by side: enough to hide what a step costs beside its products
 SHARES = (0.4, 0.2, 0.1, 0.05, 0.02, 0.01)  # whose steps are reported
 LARGEST = 2**24
+FEWEST_LOOKS, MOST_LOOKS = 8, 40
 
 
 class MemorizationConfig(Config):
@@ -115,7 +116,8 @@ def padded_shape(config: MemorizationConfig) -> Shape:
 def group(config: MemorizationConfig) -> Hashable:
     """Return what cells that share a compiled program have in common."""
     form = math.isinf(config.output_scale)
-    return padded_shape(config), config.activation, config.loss, config.batch_size, form
+    length = config.n_steps, n_looks(config)  # so that all are looked at at the same steps, whoever is beside them
+    return padded_shape(config), config.activation, config.loss, config.batch_size, form, length
 
 
 def spec_of(config: MemorizationConfig) -> RunSpec:
@@ -126,9 +128,14 @@ def spec_of(config: MemorizationConfig) -> RunSpec:
     return RunSpec(X, y, q, config.output_scale, rate, config.n_steps, config.seed, config.final_rate)
 
 
+def n_looks(config: MemorizationConfig) -> int:
+    """Return how often the whole sample is looked at: a look costs about as much as a third of an epoch."""
+    return int(min(MOST_LOOKS, max(FEWEST_LOOKS, config.n_epochs / 5)))
+
+
 def run(configs: Sequence[MemorizationConfig]) -> Iterator[tuple[int, Values]]:
-    """Run the cells of one group, some side by side; cells of like length together, since the longest is waited for."""
-    order = sorted(range(len(configs)), key=lambda place: (configs[place].n_steps, configs[place].shape, place))
+    """Run the cells of one group, some side by side, those of like shape together."""
+    order = sorted(range(len(configs)), key=lambda place: (configs[place].shape, place))
     for start in range(0, len(order), LANES):
         places = order[start : start + LANES]
         first = configs[places[0]]
@@ -138,6 +145,7 @@ def run(configs: Sequence[MemorizationConfig]) -> Iterator[tuple[int, Values]]:
             activation=activations.get(first.activation),
             loss=losses.get(first.loss),
             batch_size=first.batch_size,
+            n_looks=n_looks(first),
         )
         while True:
             try:
