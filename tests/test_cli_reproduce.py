@@ -66,7 +66,7 @@ def statements(stems=()):
 
 
 @pytest.fixture
-def call(monkeypatch, capsys, tmp_path, coins):  # noqa: ARG001
+def call(monkeypatch, capsys, tmp_path, coins):  # noqa: ARG001 (coins are registered by being there)
     """Run the command in an empty folder; where it would leave the process at once, it raises."""
 
     def leave(code):

@@ -69,7 +69,7 @@ def checked_value(config: type[Config], field: str, value: Any, where: str) -> A
 @cache
 def _adapter(config: type[Config], field: str) -> Any:
     info = config.model_fields[field]
-    of_field: Any = Annotated[info.annotation, info]  # pyright: ignore[reportInvalidTypeForm]
+    of_field: Any = Annotated[info.annotation, info]  # pyright: ignore[reportInvalidTypeForm] (made at run time)
     return TypeAdapter(of_field)
 
 
