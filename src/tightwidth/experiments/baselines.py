@@ -110,8 +110,8 @@ def _train(
     rates: Array,
     keys: Array,
     n: Array,
-) -> tuple[Weights, Array]:
-    """Take n steps of SGD on the hinge loss in every lane, and return the weights and the outputs on the sample."""
+) -> Array:
+    """Take n steps of SGD on the hinge loss in every lane, and return the outputs on the sample."""
     h = PREDICTORS[method]
 
     def loss(trained: Weights, fixed: Weights, X: Array, y: Array) -> Array:
@@ -126,7 +126,7 @@ def _train(
         return jax.vmap(partial(one, t))(trained, fixed, X, y, rates, keys)
 
     trained = jax.lax.fori_loop(0, n, step, trained)
-    return trained, jax.vmap(h)(trained, fixed, X)
+    return jax.vmap(h)(trained, fixed, X)
 
 
 def run(configs: Sequence[BaselineConfig]) -> Iterator[tuple[int, Values]]:
@@ -159,7 +159,7 @@ def _trained(configs: Sequence[BaselineConfig]) -> list[float | None]:
     keys = jnp.stack([jax.random.fold_in(jax.random.key(c.seed), STEPS) for c in filled])
     c = filled[0]
     n_steps = jnp.asarray(math.ceil(c.n_epochs * c.n_samples / c.batch_size), jnp.int32)
-    _, h = _train(c.method, c.batch_size, trained, fixed, X, y, rates, keys, n_steps)
+    h = _train(c.method, c.batch_size, trained, fixed, X, y, rates, keys, n_steps)
     right = np.mean(np.asarray(y) * np.asarray(h) > 0, axis=1)
     ended_well = [bool(np.isfinite(outputs).all()) for outputs in np.asarray(h)]
     return [float(share) if is_finite else None for share, is_finite in zip(right, ended_well, strict=True)][

@@ -1,5 +1,7 @@
 """Samples of experiments, drawn by NumPy: a new shape compiles nothing."""
 
+from functools import cache
+
 import numpy as np
 from jaxtyping import Float
 
@@ -19,6 +21,15 @@ def sphere_points(m: int, d: int, seed: int) -> Float[np.ndarray, "m d"]:
     return (X / np.linalg.norm(X, axis=1, keepdims=True)).astype(np.float32)
 
 
+@cache
+def _rows_of(inputs: str) -> Float[np.ndarray, "n d"]:
+    """Return all rows of a built-in set, standardised and on the sphere; read once, since every config asks."""
+    table = np.asarray(load_builtin(inputs).X)
+    X = sphere.project(Standardizer.fit(table).transform(table)).astype(np.float32)
+    X.flags.writeable = False
+    return X
+
+
 def check_inputs(inputs: str, m: int) -> None:
     """Raise unless there are inputs of this name, and m of them.
 
@@ -32,7 +43,7 @@ def check_inputs(inputs: str, m: int) -> None:
     if inputs not in BUILTIN_NAMES:
         message = f"inputs {inputs!r} are unknown; known: {', '.join((SPHERE, *BUILTIN_NAMES))}"
         raise InputError(message)
-    there = len(load_builtin(inputs).X)
+    there = len(_rows_of(inputs))
     if m > there:
         message = f"n_samples={m} exceeds the {there} rows of {inputs}; give at most {there}"
         raise InputError(message)
@@ -48,12 +59,11 @@ def random_labels_on(
     if inputs == SPHERE:
         X = sphere_points(m, d, seed)
     else:
-        rows = np.random.default_rng([seed, ROWS]).permutation(len(load_builtin(inputs).X))[:m]
-        table = np.asarray(load_builtin(inputs).X)
-        X = sphere.project(Standardizer.fit(table).transform(table)[rows]).astype(np.float32)
+        there = _rows_of(inputs)
+        X = there[np.random.default_rng([seed, ROWS]).permutation(len(there))[:m]]
     return X, fair_labels(m, seed).astype(np.float32)
 
 
 def n_features_of(inputs: str) -> int:
     """Return the number of columns of a built-in set."""
-    return np.asarray(load_builtin(inputs).X).shape[1]
+    return _rows_of(inputs).shape[1]
