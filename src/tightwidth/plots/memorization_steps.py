@@ -39,5 +39,5 @@ def draw(steps: Mapping[str, Mapping[int, Pairs]], bounds: Mapping[str, Pairs]) 
     axes.set_yscale("log")
     axes.set_xlabel("1/ε")
     axes.set_ylabel("steps of SGD")
-    axes.legend(frameon=False, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return figure
