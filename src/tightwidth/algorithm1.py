@@ -93,19 +93,27 @@ class Algorithm1(eqx.Module):
         return _advance(self, state, source, jnp.asarray(n, jnp.int32))
 
 
-def step(settings: Algorithm1, source: Source, draw: Array, state: State) -> State:
-    """Return the state after one step on the batch that ``draw`` names; traced, and compiled by whoever loops."""
+def descend(settings: Algorithm1, source: Source, draw: Array, network: Network) -> tuple[Network, Array, Array]:
+    """Return the network after one step on the batch that ``draw`` names, and that batch's outputs and labels, [b].
+
+    Traced, and compiled by whoever loops.
+    """
     X, y, cached = source.batch(draw, settings.batch_size)  # "Obtain a mini-batch S_t"
-    h, update = state.network.forward(X, cached)
+    h, update = network.forward(X, cached)
     slopes = settings.loss.derivative(h, y) / settings.batch_size
-    network = update(slopes, settings.learning_rate.astype(h.dtype))  # "update W^{t+1} = W^t - eta grad L_{S_t}(W^t)"
+    # "update W^{t+1} = W^t - eta grad L_{S_t}(W^t)"
+    return update(slopes, settings.learning_rate.astype(h.dtype)), h, y
+
+
+def _step(settings: Algorithm1, source: Source, draw: Array, state: State) -> State:
+    network, h, y = descend(settings, source, draw, state.network)
     t = state.t + 1
     mistakes = jnp.mean((~(y * h > 0)).astype(h.dtype))
     predicted = (0.5 + state.online_mistakes.total) / t.astype(h.dtype)
     return State(
         network,
         t,
-        jnp.where(jnp.any(slopes != 0), t, state.last_update),
+        jnp.where(jnp.any(settings.loss.derivative(h, y) != 0), t, state.last_update),
         state.online_loss.add(jnp.mean(settings.loss.value(h, y))),
         state.online_mistakes.add(mistakes),
         state.online_variation.add((mistakes - predicted) ** 2),
@@ -121,7 +129,7 @@ def _advance(settings: Algorithm1, state: State, source: Source, n: Int32[Array,
         first = k * DRAWN_AHEAD
         draws = source.draw(settings.key, first + jnp.arange(DRAWN_AHEAD, dtype=jnp.int32), settings.batch_size)
         low, high = jnp.maximum(start, first), jnp.minimum(stop, first + DRAWN_AHEAD)
-        return jax.lax.fori_loop(low, high, lambda t, state: step(settings, source, draws[t - first], state), state)
+        return jax.lax.fori_loop(low, high, lambda t, state: _step(settings, source, draws[t - first], state), state)
 
     return jax.lax.fori_loop(start // DRAWN_AHEAD, -(-stop // DRAWN_AHEAD), block, state)
 

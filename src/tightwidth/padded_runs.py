@@ -11,6 +11,7 @@ rounding of sums that are cut differently.
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import equinox as eqx
@@ -20,7 +21,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int32, Key
 
 from tightwidth.activations import Activation
-from tightwidth.algorithm1 import Algorithm1, State, step
+from tightwidth.algorithm1 import Algorithm1, descend
 from tightwidth.losses import Loss
 from tightwidth.network import Displacement, Network, Tangent, at_start, draw_W_half
 from tightwidth.run_settings import STEPS, weights_key
@@ -138,18 +139,24 @@ def _kept(W_half: Array, X: Array, q: Int32[Array, " L"], B: float, activation: 
 
 
 def _lanes(specs: Sequence[RunSpec], shape: Shape, activation: Activation) -> tuple[Network, PaddedSample]:
-    """Return the padded networks at their initialization and the padded samples, stacked."""
-    W_half = jnp.asarray(_corners([_weights(spec, shape.D) for spec in specs], (shape.Q, shape.D)))
-    X = jnp.asarray(_corners([spec.X for spec in specs], (shape.M, shape.D)))
-    y = jnp.asarray(_corners([spec.y.astype(spec.X.dtype) for spec in specs], (shape.M,)))
+    """Return the padded networks at their initialization and the padded samples, stacked.
+
+    Arrays are put where they are computed with (`jax.device_put`); `jnp.asarray` would compile a copy for every shape.
+    """
+    weights, scale, dtype = [_weights(spec, shape.D) for spec in specs], specs[0].B, specs[0].X.dtype
+    W_half = jax.device_put(_corners(weights, (shape.Q, shape.D)))
+    X = jax.device_put(_corners([spec.X for spec in specs], (shape.M, shape.D)))
+    y = jax.device_put(_corners([spec.y.astype(dtype) for spec in specs], (shape.M,)))
     counts = np.array([(len(spec.X), spec.q) for spec in specs], np.int32)
     with jax.enable_x64(True):
-        cached = _kept(W_half, X, jnp.asarray(counts[:, 1]), specs[0].B if math.isinf(specs[0].B) else 1.0, activation)
-    start = at_start(W_half[0], B=specs[0].B, activation=activation)
-    networks = jax.tree.map(lambda leaf: jnp.asarray(np.zeros((len(specs), *leaf.shape), leaf.dtype)), start)
+        cached = _kept(W_half, X, jnp.asarray(counts[:, 1]), scale if math.isinf(scale) else 1.0, activation)
+    one = jax.eval_shape(
+        partial(at_start, B=scale, activation=activation), jax.ShapeDtypeStruct((shape.Q, shape.D), dtype)
+    )
+    networks = jax.tree.map(lambda leaf: jax.device_put(np.zeros((len(specs), *leaf.shape), leaf.dtype)), one)
     networks = eqx.tree_at(lambda net: net.W_half, networks, W_half)
     if isinstance(networks, Displacement):
-        inverse_B = jnp.asarray(np.array([1 / spec.B for spec in specs]), X.dtype)
+        inverse_B = jnp.asarray(np.array([1 / spec.B for spec in specs]), dtype)
         networks = eqx.tree_at(lambda net: net.inverse_B, networks, inverse_B)
     return networks, jax.vmap(PaddedSample)(X, y, cached, jnp.asarray(counts[:, 0]))
 
@@ -162,40 +169,62 @@ def _draws(samples: PaddedSample, keys: Key[Array, " L"], first: Int32[Array, ""
 
 
 @eqx.filter_jit
-def _advance(runs: Algorithm1, states: State, samples: PaddedSample, draws: Array, first: Array, stop: Array) -> State:
-    """Take the steps ``first`` to ``stop`` of every run, on draws that were made before."""
+def _advance(
+    runs: Algorithm1, networks: Network, samples: PaddedSample, draws: Array, first: Array, stop: Array
+) -> tuple[Network, Array]:
+    """Take the steps ``first`` to ``stop`` of every run, on draws that were made before.
 
-    def one(t: Array, states: State) -> State:
-        return jax.vmap(step)(runs, samples, draws[:, t], states)
+    What the steps saw is returned as it is, the outputs of their batches [STEPS_DRAWN, L, b]: whatever is counted in
+    the loop would be compiled again for every shape, and run for every step.
+    """
 
-    return jax.lax.fori_loop(first, stop, one, states)
+    def one(t: Array, carried: tuple[Network, Array]) -> tuple[Network, Array]:
+        networks, seen = carried
+        networks, h, _ = jax.vmap(descend)(runs, samples, draws[:, t], networks)
+        return networks, seen.at[t].set(h)
+
+    seen = jnp.zeros((STEPS_DRAWN, draws.shape[0], draws.shape[2]), samples.X.dtype)
+    return jax.lax.fori_loop(first, stop, one, (networks, seen))
 
 
 @eqx.filter_jit
-def _look(loss: Loss, states: State, samples: PaddedSample) -> tuple[Array, Array, Bool[Array, " L"]]:
+def _account(
+    loss: Loss, y: Array, draws: Array, seen: Array, first: Array, stop: Array
+) -> tuple[Float[Array, " L"], Int32[Array, " L"]]:
+    """Return, for every run, the mistakes of these steps, and after how many of the block the last one moved it."""
+    steps = jnp.arange(STEPS_DRAWN, dtype=jnp.int32)
+    labels, h = jax.vmap(lambda y, rows: y[rows])(y, draws), jnp.swapaxes(seen, 0, 1)
+    counts = (steps >= first) & (steps < stop)
+    mistakes = jnp.mean((~(labels * h > 0)).astype(h.dtype), axis=2)
+    moved = jnp.any(loss.derivative(h, labels) != 0, axis=2) & counts
+    return jnp.sum(jnp.where(counts, mistakes, 0), axis=1), jnp.max(jnp.where(moved, steps + 1, 0), axis=1)
+
+
+@eqx.filter_jit
+def _outputs(networks: Network, samples: PaddedSample) -> Float[Array, "L M"]:
+    return jax.vmap(lambda network, sample: network.forward(sample.X, sample.cached)[0])(networks, samples)
+
+
+@eqx.filter_jit
+def _look(loss: Loss, h: Array, y: Array, m: Int32[Array, " L"]) -> tuple[Array, Array, Bool[Array, " L"]]:
     """Return, for every run, how many points are memorized, the mean loss, and whether any point has a gradient."""
-
-    def one(state: State, sample: PaddedSample) -> tuple[Array, Array, Array]:
-        h, _ = state.network.forward(sample.X, sample.cached)
-        counts = jnp.arange(sample.X.shape[0]) < sample.m
-        right = jnp.sum(counts & (sample.y * h > 0))
-        total = jnp.sum(jnp.where(counts, loss.value(h, sample.y), 0))
-        moves = jnp.any(counts & ((loss.derivative(h, sample.y) != 0) | ~jnp.isfinite(h)))
-        return right, total / sample.m.astype(h.dtype), moves
-
-    return jax.vmap(one)(states, samples)
+    counts = jnp.arange(h.shape[1]) < m[:, None]
+    right = jnp.sum(counts & (y * h > 0), axis=1)
+    total = jnp.sum(jnp.where(counts, loss.value(h, y), 0), axis=1)
+    moves = jnp.any(counts & ((loss.derivative(h, y) != 0) | ~jnp.isfinite(h)), axis=1)
+    return right, total / m.astype(h.dtype), moves
 
 
 def _unpadded(network: Network, lane: int, spec: RunSpec) -> Network:
-    """Return the network of one run, cut out on the host: every width would compile its own slices."""
+    """Return the network of one run from the stacked one on the host: every width would compile its own slices."""
     q, d = spec.q, spec.X.shape[1]
-    own = jax.tree.map(lambda leaf: np.asarray(leaf)[lane], network)
+    own = jax.tree.map(lambda leaf: leaf[lane], network)
     own = eqx.tree_at(lambda net: net.W_half, own, own.W_half[:q, :d])
     if isinstance(own, Tangent):
         own = eqx.tree_at(lambda net: net.V, own, own.V[:q, :d])
     else:
         own = eqx.tree_at(lambda net: (net.PN, net.s, net.r), own, (own.PN[:, :q, :d], own.s[:q], own.r[:q]))
-    return jax.tree.map(jnp.asarray, own)
+    return jax.device_put(own)
 
 
 def _stops(longest: int, n_looks: int, ends: set[int]) -> list[int]:
@@ -251,50 +280,45 @@ def run_side_by_side(
     filled = [*specs, *[specs[-1]] * (shape.n_lanes - len(specs))]
     networks, samples = _lanes(filled, shape, activation)
     keys = jnp.stack([jax.random.fold_in(jax.random.key(spec.seed), STEPS) for spec in filled])
-    dtype = filled[0].X.dtype
+    mistakes, last_update = np.zeros(len(filled)), np.zeros(len(filled), np.int64)
+    drawn: dict[int, Array] = {}  # the block at hand: several looks may fall into it
+    which = eqx.tree_at(lambda all_: (all_.X, all_.y, all_.cached), samples, (None, None, None))
 
     def settings(done: int) -> Algorithm1:
         # a step moves the weights by eta/q: q is that of the arrays there, and that of the run here
         rates = [spec.rate(done) * shape.Q / spec.q for spec in filled]
-        return jax.vmap(lambda rate, key: Algorithm1(loss, batch_size, rate, key))(
-            jnp.asarray(np.array(rates), dtype), keys
-        )
+        rates = jnp.asarray(np.array(rates), filled[0].X.dtype)
+        return jax.vmap(lambda rate, key: Algorithm1(loss, batch_size, rate, key))(rates, keys)
 
-    drawn: dict[int, Array] = {}  # the block at hand: several looks may fall into it
-    which = eqx.tree_at(lambda all_: (all_.X, all_.y, all_.cached), samples, (None, None, None))
-
-    def advance(runs: Algorithm1, states: State, start: int, stop: int) -> State:
+    def advance(networks: Network, start: int, stop: int) -> Network:
+        runs = settings(start)
         while start < stop:
             block = start // STEPS_DRAWN * STEPS_DRAWN
             end = min(stop, block + STEPS_DRAWN)
             if block not in drawn:
                 drawn.clear()
                 drawn[block] = _draws(which, keys, jnp.asarray(block, jnp.int32), batch_size)
-            states = _advance(
-                runs,
-                states,
-                samples,
-                drawn[block],
-                jnp.asarray(start - block, jnp.int32),
-                jnp.asarray(end - block, jnp.int32),
-            )
+            steps = jnp.asarray(start - block, jnp.int32), jnp.asarray(end - block, jnp.int32)
+            networks, seen = _advance(runs, networks, samples, drawn[block], *steps)
+            wrong, last = _account(loss, samples.y, drawn[block], seen, *steps)
+            mistakes[:] += np.asarray(wrong)
+            last_update[:] = np.where(np.asarray(last) > 0, block + np.asarray(last), last_update)
             start = end
-        return states
+        return networks
 
-    states = jax.vmap(lambda run, network: run.init(network))(settings(0), networks)
     longest = max(spec.n_steps for spec in specs)
-    stops = _stops(longest, n_looks, {spec.n_steps for spec in specs})
     looks: list[list[Look]] = [[] for _ in specs]
     finished: dict[int, Finished] = {}
     done = 0
-    for until in stops:
-        states = advance(settings(done), states, done, until)
+    for until in _stops(longest, n_looks, {spec.n_steps for spec in specs}):
+        networks = advance(networks, done, until)
         done = until
-        right, losses, moves = (np.asarray(part) for part in _look(loss, states, samples))
+        seen = _look(loss, _outputs(networks, samples), samples.y, samples.m)
+        right, losses, moves = (np.asarray(part) for part in seen)
         fractions = right / np.array([len(spec.X) for spec in filled])
-        mistakes = np.asarray(states.online_mistakes.total) - np.asarray(states.online_mistakes.lost)
         reached = [target is not None and bool(fraction >= target) for fraction in fractions[: len(specs)]]
         served = {spec.seed for spec, there in zip(specs, reached, strict=True) if there and one_a_seed}
+        host: list[Network] = []  # the networks as they are now, fetched when one ends
         for lane, spec in enumerate(specs):
             if lane in finished:
                 continue
@@ -303,13 +327,14 @@ def run_side_by_side(
             left = spec.seed in served
             if moves[lane] and not reached[lane] and not left and done < spec.n_steps:
                 continue
+            host = host or [jax.tree.map(np.asarray, networks)]
             rest = (spec.n_steps - done) * float(fractions[lane])
             finished[lane] = Finished(
                 _ended(bool(moves[lane]), reached[lane], done < spec.n_steps),
-                done if moves[lane] else int(states.last_update[lane]),
+                done if moves[lane] else int(last_update[lane]),
                 tuple(looks[lane]),
                 (mean_now * done + rest) / spec.n_steps,
-                _unpadded(states.network, lane, spec),
+                _unpadded(host[0], lane, spec),
             )
         yield done
         if len(finished) == len(specs):

@@ -1,6 +1,6 @@
 """Samples of experiments, drawn by NumPy: a new shape compiles nothing."""
 
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from jaxtyping import Float
@@ -15,10 +15,13 @@ SPHERE = "sphere"
 POINTS, ROWS = 0x5350, 0x5352  # of a seed: what points and the choice of rows draw from
 
 
+@lru_cache(maxsize=4)
 def sphere_points(m: int, d: int, seed: int) -> Float[np.ndarray, "m d"]:
     """Return m uniform points on the sphere, in float32; the first ones do not depend on m."""
     X = np.random.default_rng([seed, POINTS, d]).standard_normal((m, d))
-    return (X / np.linalg.norm(X, axis=1, keepdims=True)).astype(np.float32)
+    X = (X / np.linalg.norm(X, axis=1, keepdims=True)).astype(np.float32)
+    X.flags.writeable = False  # the configs of a grid share it
+    return X
 
 
 @cache
