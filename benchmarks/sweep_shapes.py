@@ -75,7 +75,8 @@ def alone(configs: list[MemorizationConfig]) -> dict[MemorizationConfig, float]:
         spec = spec_of(config)
         relu = activations.get(config.activation)
         net = network.init(weights_key(config.seed), d=spec.X.shape[1], q=spec.q, B=spec.B, activation=relu)
-        sample = FiniteSample(jnp.asarray(spec.X), jnp.asarray(spec.y), net.cache(spec.X))
+        X = jnp.asarray(spec.X)
+        sample = FiniteSample(X, jnp.asarray(spec.y), net.cache(X))
         key = jax.random.fold_in(jax.random.key(config.seed), STEPS)
         run = Algorithm1(losses.get(config.loss), config.batch_size, jnp.float32(spec.learning_rate), key)
         last = run.advance(run.init(net), sample, spec.n_steps).network
