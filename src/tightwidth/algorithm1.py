@@ -18,6 +18,7 @@ from tightwidth.losses import Loss
 from tightwidth.network import Network, network_dtype
 from tightwidth.precision import follows_dtype
 from tightwidth.sampling import Buffer, Source
+from tightwidth.working_forms import AtWork, Work, moved
 
 MOST_STEPS = 2**31 - 2
 DRAWN_AHEAD = 128  # steps whose draws are made at once: one call of the generator instead of many
@@ -93,25 +94,26 @@ class Algorithm1(eqx.Module):
         return _advance(self, state, source, jnp.asarray(n, jnp.int32))
 
 
-def descend(settings: Algorithm1, source: Source, draw: Array, network: Network) -> tuple[Network, Array, Array]:
+def descend(settings: Algorithm1, source: Source, draw: Array, network: Work) -> tuple[Work, Array, Array]:
     """Return the network after one step on the batch that ``draw`` names, and that batch's outputs and labels, [b].
 
     Traced, and compiled by whoever loops.
     """
     X, y, cached = source.batch(draw, settings.batch_size)  # "Obtain a mini-batch S_t"
-    h, update = network.forward(X, cached)
+    h, back = network.forward(X, cached)
     slopes = settings.loss.derivative(h, y) / settings.batch_size
     # "update W^{t+1} = W^t - eta grad L_{S_t}(W^t)"
-    return update(slopes, settings.learning_rate.astype(h.dtype)), h, y
+    return moved(network, back(slopes * settings.learning_rate.astype(h.dtype))), h, y
 
 
-def _step(settings: Algorithm1, source: Source, draw: Array, state: State) -> State:
-    network, h, y = descend(settings, source, draw, state.network)
+def _step(settings: Algorithm1, source: Source, draw: Array, working: Work, state: State) -> tuple[Work, State]:
+    """Return the network and what was seen after one step; the state's own network waits for the end of the loop."""
+    working, h, y = descend(settings, source, draw, working)
     t = state.t + 1
     mistakes = jnp.mean((~(y * h > 0)).astype(h.dtype))
     predicted = (0.5 + state.online_mistakes.total) / t.astype(h.dtype)
-    return State(
-        network,
+    return working, State(
+        state.network,
         t,
         jnp.where(jnp.any(settings.loss.derivative(h, y) != 0), t, state.last_update),
         state.online_loss.add(jnp.mean(settings.loss.value(h, y))),
@@ -125,13 +127,15 @@ def _advance(settings: Algorithm1, state: State, source: Source, n: Int32[Array,
     """Run the steps in aligned blocks: the draws of a block are made at once, whatever part of it is run."""
     start, stop = state.t, state.t + n
 
-    def block(k: Array, state: State) -> State:
+    def block(k: Array, carried: tuple[AtWork, State]) -> tuple[AtWork, State]:
         first = k * DRAWN_AHEAD
         draws = source.draw(settings.key, first + jnp.arange(DRAWN_AHEAD, dtype=jnp.int32), settings.batch_size)
         low, high = jnp.maximum(start, first), jnp.minimum(stop, first + DRAWN_AHEAD)
-        return jax.lax.fori_loop(low, high, lambda t, state: _step(settings, source, draws[t - first], state), state)
+        return jax.lax.fori_loop(low, high, lambda t, now: _step(settings, source, draws[t - first], *now), carried)
 
-    return jax.lax.fori_loop(start // DRAWN_AHEAD, -(-stop // DRAWN_AHEAD), block, state)
+    carried = state.network.at_work(source.width), state
+    working, state = jax.lax.fori_loop(start // DRAWN_AHEAD, -(-stop // DRAWN_AHEAD), block, carried)
+    return eqx.tree_at(lambda state: state.network, state, state.network.after(working))
 
 
 def draw_random_step(key: PRNGKeyArray, n_steps: int) -> int:

@@ -19,13 +19,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from tightwidth import divided_difference as dd
 from tightwidth.activations import Activation
+from tightwidth.packed_gates import Kept, PackedGates, all_of, packed, part_of, slope_of, width_of
 from tightwidth.precision import follows_dtype
+from tightwidth.working_forms import DisplacementAtWork, PlainAtWork, TangentAtWork
 
 BLOCK_ELEMENTS = 1 << 24  # of the largest temporary, in numbers
-
-Update = Callable[[Array, Array], Any]
 
 
 class Plain(eqx.Module):
@@ -49,23 +48,17 @@ class Plain(eqx.Module):
     def cache(self, X: Float[Array, "m d"]) -> None:
         """Return None: nothing about a point stays the same while W moves."""
 
-    def forward(self, X: Float[Array, "b d"], cached: Array | None = None) -> tuple[Float[Array, " b"], Update]:
-        """Return the outputs, and the function (l'/b, eta) -> network after one step."""
-        q = self.q
-        # two products of one shape, so that the halves agree to the bit; and a pair that cancels is taken for 0, since
-        # a fused multiply-add would leave its rounding error behind: h = 0 exactly at the start
-        z = jnp.concatenate([X @ self.W[:q].T, X @ self.W[q:].T], axis=1)
-        values = self.activation.sigma(z)
-        cancels = (z[:, :q] == z[:, q:]) & (self.u[:q] == -self.u[q:])
-        terms = self.u * values
-        h = jnp.sum(jnp.where(cancels, 0, terms[:, :q] + terms[:, q:]), axis=1)
+    def at_work(self, width: int | None = None) -> PlainAtWork:
+        """Return the form that steps are taken in, with so many pairs, those behind the q-th idle."""
+        q, (wide, inside) = self.q, _widened(self.q, width, self.W.dtype)
+        trained = wide(self.W[:q].T), wide(self.W[q:].T), wide(self.u[:q]), wide(self.u[q:])
+        return PlainAtWork(wide(self.W[:q].T).T, trained, inside, self.activation, q, self.B)
 
-        def update(slopes: Float[Array, " b"], eta: Float[Array, ""]) -> "Plain":
-            step = slopes * (eta / (2 * q) / self.B / self.B)
-            back = step[:, None] * self.activation.sigma_prime(z) * self.u
-            return eqx.tree_at(lambda net: (net.W, net.u), self, (self.W - back.T @ X, self.u - step @ values))
-
-        return h, update
+    def after(self, work: PlainAtWork) -> "Plain":
+        """Return the network as users have it, after steps."""
+        W_plus, W_minus, u_plus, u_minus = (part[..., : self.q] for part in work.trained)
+        moved = jnp.concatenate([W_plus.T, W_minus.T]), jnp.concatenate([u_plus, u_minus])
+        return eqx.tree_at(lambda net: (net.W, net.u), self, moved)
 
 
 class Displacement(eqx.Module):
@@ -91,40 +84,16 @@ class Displacement(eqx.Module):
         """Return the pre-activations of the points at the initial weights."""
         return preactivations(self.W_half, X)
 
-    def forward(
-        self, X: Float[Array, "b d"], cached: Float[Array, "b q"] | None = None
-    ) -> tuple[Float[Array, " b"], Update]:
-        """Return the outputs, and the function (l'/b, eta) -> network after one step."""
-        q, d = self.W_half.shape
-        z = X @ self.W_half.T if cached is None else cached
-        moved = X @ self.PN.reshape(2 * q, d).T
-        a, c = moved[:, :q], moved[:, q:]
-        difference = dd.divided_difference(self.activation, z, a, c, self.inverse_B)
-        plus = self.activation.sigma(z + a * self.inverse_B)
-        minus = self.activation.sigma(z - c * self.inverse_B)
-        h = jnp.sum(difference, axis=1) + self.inverse_B * (plus @ self.s + minus @ self.r)
+    def at_work(self, width: int | None = None) -> DisplacementAtWork:
+        """Return the form that steps are taken in, with so many pairs, those behind the q-th idle."""
+        wide, inside = _widened(self.q, width, self.W_half.dtype)
+        trained = wide(self.PN[0].T), wide(self.PN[1].T), wide(self.s), wide(self.r)
+        return DisplacementAtWork(wide(self.W_half.T).T, trained, inside, self.activation, self.q, self.inverse_B)
 
-        def update(slopes: Float[Array, " b"], eta: Float[Array, ""]) -> "Displacement":
-            step = slopes[:, None] * (eta / (2 * q))
-            square = self.inverse_B * self.inverse_B
-            back = jnp.concatenate(
-                [
-                    step * (1 + self.s * square) * dd.slope(self.activation, z, a, self.inverse_B),
-                    step * (1 - self.r * square) * dd.slope(self.activation, z, -c, self.inverse_B),
-                ],
-                axis=1,
-            )
-            return eqx.tree_at(
-                lambda net: (net.PN, net.s, net.r),
-                self,
-                (
-                    self.PN - (back.T @ X).reshape(2, q, d),
-                    self.s - self.inverse_B * jnp.sum(step * plus, axis=0),
-                    self.r - self.inverse_B * jnp.sum(step * minus, axis=0),
-                ),
-            )
-
-        return h, update
+    def after(self, work: DisplacementAtWork) -> "Displacement":
+        """Return the network as users have it, after steps."""
+        P, N, s, r = (part[..., : self.q] for part in work.trained)
+        return eqx.tree_at(lambda net: (net.PN, net.s, net.r), self, (jnp.stack([P.T, N.T]), s, r))
 
 
 class Tangent(eqx.Module):
@@ -142,22 +111,28 @@ class Tangent(eqx.Module):
         """Number of pairs."""
         return self.W_half.shape[0]
 
-    def cache(self, X: Float[Array, "m d"]) -> Float[Array, "m q"]:
+    def cache(self, X: Float[Array, "m d"]) -> Float[Array, "m q"] | PackedGates:
         """Return the gates sigma'(<w_i', x>) of the points."""
-        return gates_of(self.W_half, X, self.activation)
+        return kept_gates(self.W_half, X, self.activation)
 
-    def forward(
-        self, X: Float[Array, "b d"], cached: Float[Array, "b q"] | None = None
-    ) -> tuple[Float[Array, " b"], Update]:
-        """Return the outputs, and the function (l'/b, eta) -> network after one step."""
-        gates = self.activation.sigma_prime(X @ self.W_half.T) if cached is None else cached
-        h = jnp.sum(gates * (X @ self.V.T), axis=1)
+    def at_work(self, width: int | None = None) -> TangentAtWork:
+        """Return the form that steps are taken in, with so many pairs, those behind the q-th idle."""
+        wide, inside = _widened(self.q, width, self.W_half.dtype)
+        return TangentAtWork(wide(self.W_half.T).T, (wide(self.V.T),), inside, self.activation, self.q)
 
-        def update(slopes: Float[Array, " b"], eta: Float[Array, ""]) -> "Tangent":
-            back = (slopes * (eta / self.q))[:, None] * gates
-            return eqx.tree_at(lambda net: net.V, self, self.V - back.T @ X)
+    def after(self, work: TangentAtWork) -> "Tangent":
+        """Return the network as users have it, after steps."""
+        return eqx.tree_at(lambda net: net.V, self, work.trained[0][:, : self.q].T)
 
-        return h, update
+
+def _widened(q: int, width: int | None, dtype: Any) -> tuple[Callable[[Array], Array], Array | None]:
+    """Return what fills the last axis of an array up to ``width`` with zeros, and which neurons are none of them."""
+    if width is None or width == q:
+        return lambda array: array, None
+    return (
+        lambda array: jnp.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, width - q)]),
+        (jnp.arange(width) < q).astype(dtype),
+    )
 
 
 Network = Plain | Displacement | Tangent
@@ -215,18 +190,19 @@ def init_plain(
     return Plain(jnp.concatenate([W_half, W_half]), jnp.concatenate([B_all, -B_all]), jnp.asarray(B, dtype), activation)
 
 
-@partial(jax.jit, static_argnames="activation")
-def _preactivations(X: Array, W: Array, activation: Activation | None) -> Array:
+@partial(jax.jit, static_argnames=("activation", "in_bits"))
+def _kept(X: Array, W: Array, activation: Activation | None, in_bits: bool) -> Array:
     """Multiply in float64, round, and apply sigma' if an activation is given; needs x64 mode."""
     z = (X.astype(jnp.float64) @ W.astype(jnp.float64).T).astype(X.dtype)
-    return z if activation is None else activation.sigma_prime(z)
+    values = z if activation is None else activation.sigma_prime(z)
+    return packed(values != 0) if in_bits else values
 
 
-def _in_blocks(W_half: Array, X: Array | np.ndarray, activation: Activation | None) -> Array:
+def _in_blocks(W_half: Array, X: Array | np.ndarray, activation: Activation | None, *, in_bits: bool = False) -> Array:
     rows = max(1, BLOCK_ELEMENTS // max(W_half.shape))
     with jax.enable_x64(True):
         starts = range(0, X.shape[0], rows)
-        blocks = [_preactivations(jnp.asarray(X[start : start + rows]), W_half, activation) for start in starts]
+        blocks = [_kept(jnp.asarray(X[start : start + rows]), W_half, activation, in_bits) for start in starts]
         return jnp.concatenate(blocks) if len(blocks) > 1 else blocks[0]
 
 
@@ -243,15 +219,23 @@ def gates_of(W_half: Float[Array, "q d"], X: Float[Array, "m d"], activation: Ac
     return _in_blocks(W_half, X, activation)
 
 
+def kept_gates(
+    W_half: Float[Array, "q d"], X: Float[Array | np.ndarray, "m d"], activation: Activation
+) -> Float[Array, "m q"] | PackedGates:
+    """Return the gates of the points as a sample keeps them: in bits, if they are 0 or one number."""
+    slope = slope_of(activation)
+    if slope is None:
+        return _in_blocks(W_half, X, activation)
+    return PackedGates(_in_blocks(W_half, X, activation, in_bits=True), jnp.asarray(slope, X.dtype))
+
+
 @eqx.filter_jit
-def _outputs(network: Network, X: Array, cached: Array | None) -> Array:
-    return network.forward(X, cached)[0]
+def _outputs(network: Network, X: Array, cached: Kept) -> Array:
+    return network.at_work(width_of(cached)).forward(X, all_of(cached))[0]
 
 
 @follows_dtype
-def predict(
-    network: Network, X: Float[Array, "m d"] | np.ndarray, cached: Float[Array, "m q"] | None = None
-) -> Float[np.ndarray, " m"]:
+def predict(network: Network, X: Float[Array, "m d"] | np.ndarray, cached: Kept = None) -> Float[np.ndarray, " m"]:
     """Return h(x) for every row of X, in blocks of rows.
 
     Parameters
@@ -268,7 +252,7 @@ def predict(
     outputs = []
     for start in range(0, X.shape[0], rows):
         block = jnp.asarray(X[start : start + rows], network_dtype(network))
-        known = network.cache(block) if cached is None else cached[start : start + rows]
+        known = network.cache(block) if cached is None else part_of(cached, start, start + rows)
         outputs.append(_outputs(network, block, known))
     return np.concatenate([np.asarray(block) for block in outputs]) if outputs else np.zeros(0, network_dtype(network))
 

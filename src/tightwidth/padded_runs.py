@@ -26,6 +26,7 @@ from tightwidth.losses import Loss
 from tightwidth.network import Displacement, Network, Tangent, at_start, draw_W_half
 from tightwidth.run_settings import STEPS, weights_key
 from tightwidth.sampling import PaddedSample
+from tightwidth.working_forms import AtWork
 
 STEPS_DRAWN = 1024  # at once
 EARLIEST = 500.0  # part of the run at which the first look is
@@ -178,13 +179,15 @@ def _advance(
     the loop would be compiled again for every shape, and run for every step.
     """
 
-    def one(t: Array, carried: tuple[Network, Array]) -> tuple[Network, Array]:
-        networks, seen = carried
-        networks, h, _ = jax.vmap(descend)(runs, samples, draws[:, t], networks)
-        return networks, seen.at[t].set(h)
+    def one(t: Array, carried: tuple[AtWork, Array]) -> tuple[AtWork, Array]:
+        working, seen = carried
+        working, h, _ = jax.vmap(descend)(runs, samples, draws[:, t], working)
+        return working, seen.at[t].set(h)
 
     seen = jnp.zeros((STEPS_DRAWN, draws.shape[0], draws.shape[2]), samples.X.dtype)
-    return jax.lax.fori_loop(first, stop, one, (networks, seen))
+    working = jax.vmap(lambda network: network.at_work())(networks)
+    working, seen = jax.lax.fori_loop(first, stop, one, (working, seen))
+    return jax.vmap(lambda network, work: network.after(work))(networks, working), seen
 
 
 @eqx.filter_jit
@@ -202,7 +205,7 @@ def _account(
 
 @eqx.filter_jit
 def _outputs(networks: Network, samples: PaddedSample) -> Float[Array, "L M"]:
-    return jax.vmap(lambda network, sample: network.forward(sample.X, sample.cached)[0])(networks, samples)
+    return jax.vmap(lambda network, sample: network.at_work().forward(sample.X, sample.cached)[0])(networks, samples)
 
 
 @eqx.filter_jit

@@ -6,7 +6,7 @@ step t sees depends on the key and t alone, so it does not depend on how the ste
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int32, Key, PRNGKeyArray
 
 from tightwidth.errors import DataError
+from tightwidth.packed_gates import Kept, rows_of, width_of
 from tightwidth.precision import in_precision_of
 from tightwidth.sphere import Distribution, uniform
 
@@ -30,7 +31,7 @@ def step_keys(key: PRNGKeyArray, steps: Int32[Array, " n"]) -> Key[Array, " n"]:
 class FiniteSample(eqx.Module):
     """Draw uniformly with replacement from m points: D is then the uniform distribution on the sample.
 
-    ``cached`` holds what a network keeps per point (gates or pre-activations), [m, q], or None.
+    ``cached`` holds what a network keeps per point (gates, maybe in bits, or pre-activations), [m, q], or None.
 
     References
     ----------
@@ -39,7 +40,12 @@ class FiniteSample(eqx.Module):
 
     X: Float[Array, "m d"]
     y: Float[Array, " m"]
-    cached: Float[Array, "m q"] | None = None
+    cached: Kept = None
+
+    @property
+    def width(self) -> int | None:
+        """For how many neurons something is kept, None if nothing is."""
+        return width_of(self.cached)
 
     def draw(self, key: PRNGKeyArray, steps: Int32[Array, " n"], batch_size: int) -> Int32[Array, "n b"]:
         """Return the indices of the rows of each step."""
@@ -49,7 +55,7 @@ class FiniteSample(eqx.Module):
 
     def batch(self, rows: Int32[Array, " b"], batch_size: int) -> Batch:
         """Return the rows of one step."""
-        return self.X[rows], self.y[rows], None if self.cached is None else self.cached[rows]
+        return self.X[rows], self.y[rows], rows_of(self.cached, rows)
 
 
 class PaddedSample(eqx.Module):
@@ -60,8 +66,13 @@ class PaddedSample(eqx.Module):
 
     X: Float[Array, "M D"]
     y: Float[Array, " M"]
-    cached: Float[Array, "M Q"]
+    cached: Kept
     m: Int32[Array, ""]
+
+    @property
+    def width(self) -> int | None:
+        """For how many neurons something is kept."""
+        return width_of(self.cached)
 
     def draw(self, key: PRNGKeyArray, steps: Int32[Array, " n"], batch_size: int) -> Int32[Array, "n b"]:
         """Return the indices of the rows of each step."""
@@ -70,7 +81,7 @@ class PaddedSample(eqx.Module):
 
     def batch(self, rows: Int32[Array, " b"], batch_size: int) -> Batch:
         """Return the rows of one step."""
-        return self.X[rows], self.y[rows], self.cached[rows]
+        return self.X[rows], self.y[rows], rows_of(self.cached, rows)
 
 
 class Synthetic(eqx.Module):
@@ -79,6 +90,7 @@ class Synthetic(eqx.Module):
     distribution: Distribution = eqx.field(static=True)
     label: Callable[[PRNGKeyArray, Array], Array] = eqx.field(static=True)
     dtype: Any = eqx.field(static=True, default=jnp.float32)
+    width: ClassVar[None] = None
 
     def draw(self, key: PRNGKeyArray, steps: Int32[Array, " n"], batch_size: int) -> Key[Array, " n"]:
         """Return the keys of each step."""
@@ -97,6 +109,7 @@ class Buffer(eqx.Module):
     X: Float[Array, "n b d"]
     y: Float[Array, "n b"]
     first: Int32[Array, ""]
+    width: ClassVar[None] = None
 
     def draw(self, key: PRNGKeyArray, steps: Int32[Array, " n"], batch_size: int) -> Int32[Array, " n"]:
         """Return the places of the steps in the buffer."""

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from tightwidth.activations import Activation
 from tightwidth.network import BLOCK_ELEMENTS, Displacement, Tangent, draw_W_half, preactivations
 from tightwidth.precision import follows_dtype, in_precision_of
+from tightwidth.working_forms import DisplacementAtWork
 
 Trained = tuple[Array, ...]  # (V,), or (P and N, s, r)
 Back = Callable[[Array], Trained]
@@ -75,12 +76,12 @@ def init_outputs(
     return Outputs(W_half, trained, jnp.asarray(1 / B, dtype), activation)
 
 
-def turned(networks: Outputs, trained: Trained) -> Trained:
-    """Return what is trained as `forward_all` takes it, or back from there: in the tangent form V as [K, d, q].
+def turned(trained: Trained) -> Trained:
+    """Return what is trained as `forward_all` takes it, or back from there: V as [K, d, q], P and N as [K, 2, d, q].
 
-    So all products of a step, for all K at once, are of plain matrices along their rows.
+    So all products of a step are of plain matrices along their rows, in the tangent form for all K at once.
     """
-    return tuple(jnp.swapaxes(array, 1, 2) for array in trained) if networks.inverse_B is None else trained
+    return jnp.swapaxes(trained[0], -1, -2), *trained[1:]
 
 
 def forward_all(
@@ -105,20 +106,26 @@ def forward_all(
             return ((weighted.T @ gates).reshape(K, d, q),)
 
         return h, back
-    one = jnp.ones((), X.dtype)
     at_start = X @ networks.W_half.T if cached is None else cached
 
-    def step(own: Trained, slopes: Array) -> Trained:
-        _, update = networks.network(own).forward(X, at_start)
-        return jax.tree.map(jnp.subtract, parts(update(slopes, one)), own)
+    def working(own: Trained) -> DisplacementAtWork:
+        PN, s, r = own
+        assert networks.inverse_B is not None
+        return DisplacementAtWork(
+            networks.W_half, (PN[0], PN[1], s, r), None, networks.activation, q, networks.inverse_B
+        )
 
-    h = jax.vmap(lambda own: networks.network(own).forward(X, at_start)[0], out_axes=1)(trained)
+    def step(own: Trained, slopes: Array) -> Trained:
+        P, N, s, r = working(own).forward(X, at_start)[1](slopes)
+        return jnp.stack([P, N]), s, r
+
+    h = jax.vmap(lambda own: working(own).forward(X, at_start)[0], out_axes=1)(trained)
     return h, lambda slopes: jax.vmap(step, in_axes=(0, 1))(trained, slopes)
 
 
 @eqx.filter_jit
 def _outputs(networks: Outputs, X: Array, cached: Array) -> Array:
-    return jax.vmap(lambda trained: networks.network(trained).forward(X, cached)[0], out_axes=1)(networks.trained)
+    return jax.vmap(lambda own: networks.network(own).at_work().forward(X, cached)[0], out_axes=1)(networks.trained)
 
 
 @follows_dtype

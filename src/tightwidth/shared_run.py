@@ -144,7 +144,7 @@ def _turned(state: SharedState) -> SharedState:
     return eqx.tree_at(
         lambda state: (state.networks.trained, state.averages),
         state,
-        (turned(state.networks, state.networks.trained), turned(state.networks, state.averages)),
+        (turned(state.networks.trained), turned(state.averages)),
     )
 
 
