@@ -17,7 +17,9 @@ DOUBLINGS = {"quick": 4, "full": 5}  # a factor of 16, or 32
 DIMENSIONS = {"quick": (8,), "full": (4, 8)}
 CONTRAST = {"quick": 32, "full": 64}  # the dimension of the cells below MANY
 SEEDS = {"quick": 2, "full": 3}
+SMALL, MORE_SEEDS = 320, 2  # up to so many points, widths scatter by a third: there are twice the seeds
 EPOCHS = 1500
+LONGER = {4: 6000}  # in few dimensions margins are small: with 1500 the largest widths end as the budget does
 APART = 100  # seeds of one size and of the next
 ORDER, TOLERANCE = 1.0, 0.1  # m parameters, up to logarithms
 
@@ -27,11 +29,13 @@ def cells(level: Level) -> list[Cell]:
     sizes = [(MANY * d * 2**k, d) for d in DIMENSIONS[level] for k in range(DOUBLINGS[level] + 1)]
     d = CONTRAST[level]
     sizes += [(ratio * d, d) for ratio in (FEW, 2 * FEW, 4 * FEW)]
-    return [
-        (NAME, WidthConfig(n_samples=m, n_features=d, n_epochs=EPOCHS, seed=seed + APART * place))
-        for place, (m, d) in enumerate(sizes)  # seeds of their own: the errors of a fit are to be independent
-        for seed in range(SEEDS[level])
-    ]
+    found: list[Cell] = []
+    for place, (m, d) in enumerate(sizes):
+        n_seeds = SEEDS[level] * (MORE_SEEDS if level == "full" and m <= SMALL else 1)
+        epochs = LONGER.get(d, EPOCHS)
+        for seed in range(APART * place, APART * place + n_seeds):  # of their own: a fit's errors are independent
+            found.append((NAME, WidthConfig(n_samples=m, n_features=d, n_epochs=epochs, seed=seed)))
+    return found
 
 
 def is_fitted(record: CellRecord) -> bool:
