@@ -49,6 +49,20 @@ class TestFiles:
             refused("memorize", "digit"),
         )
 
+    def test_what_is_read_is_not_overwritten(self, refused):
+        X, y = points()
+        write_csv(Path("data.csv"), X, "y", y)
+        before = Path("data.csv").read_bytes()
+        text = "DATA data.csv would be overwritten; give --output another file"
+        assert refused("memorize", "data.csv", "-o", "./data.csv") == text
+        assert refused("plan", "data.csv", "-o", "data.csv") == text
+        assert Path("data.csv").read_bytes() == before
+        Path("plan.json").write_text('{"n_pairs": 3}', encoding="utf-8")
+        text = "--plan plan.json would be overwritten; give --output another file"
+        assert refused(*RANDOM, "--plan", "plan.json", "-o", "plan.json") == text
+        text = "--labels y.npy would be overwritten; give --output another file"
+        assert refused("memorize", "x.npy", "--labels", "y.npy", "-o", "y.npy") == text
+
     def test_unreadable(self, refused):
         Path("data.npz").write_bytes(b"PK\x03\x04 and no more")
         assert re.match(r"data\.npz was not written by NumPy, or was cut off; .* np\.savez", refused(*FILE))

@@ -7,7 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from tightwidth.cli.options import AUTO, auto_or, check_figure_format, check_writable, write_files, write_json
+from tightwidth.cli.options import (
+    AUTO,
+    auto_or,
+    check_figure_format,
+    check_kept,
+    check_writable,
+    write_files,
+    write_json,
+)
 from tightwidth.errors import DataError, InputError
 
 DEFAULT_POINTS, DEFAULT_DIM = 1024, 32
@@ -93,6 +101,8 @@ def memorize(
         )
     for file in (plot, output):
         check_writable(file)
+    read = {f"DATA {data}": None if data is None else Path(data), f"--labels {labels}": labels, f"--plan {plan}": plan}
+    check_kept(read, output)
     if plot is not None and output is not None and plot.absolute() == output.absolute():
         message = f"--plot {plot} and --output {output} are one file; give two"
         raise InputError(message)

@@ -51,10 +51,10 @@ def check_folder(path: Path) -> None:
         raise InputError(message)
 
 
-def check_kept(read: dict[str, Path | None], *written: Path) -> None:
+def check_kept(read: dict[str, Path | None], *written: Path | None) -> None:
     """Raise before the run if a file that is read is one of those to be written."""
     for name, path in read.items():
-        if path is not None and path.resolve() in [file.resolve() for file in written]:
+        if path is not None and path.resolve() in [file.resolve() for file in written if file is not None]:
             message = f"{name} would be overwritten; give --output another file"
             raise InputError(message)
 

@@ -5,7 +5,15 @@ from typing import Annotated, Any
 
 import typer
 
-from tightwidth.cli.options import AUTO, auto_or, check_figure_format, check_writable, write_files, write_json
+from tightwidth.cli.options import (
+    AUTO,
+    auto_or,
+    check_figure_format,
+    check_kept,
+    check_writable,
+    write_files,
+    write_json,
+)
 from tightwidth.errors import InputError
 
 
@@ -51,6 +59,7 @@ def plan(
     """Say how wide, how long, how large B and at which rate, by theorem, by certificate, and at the landmarks."""
     for file in (plot, output):
         check_writable(file)
+    check_kept({f"DATA {data}": None if data is None else Path(data), f"--labels {labels}": labels}, output)
     check_figure_format(plot)
     if plot is not None and output is not None and plot.absolute() == output.absolute():
         message = f"--plot {plot} and --output {output} are one file; give two"
