@@ -115,6 +115,7 @@ def range_of(text: str) -> str:
         ("experiment = 3", "experiment = 3 is no name; give one of initialization, weight_changes"),
         ('experiment = "bounded"', "experiment 'bounded' is unknown; known: .*bounded_distributions"),
         ('experiment = "nowhere:X"', "'nowhere:X' cannot be imported .No module named 'nowhere'.; see that"),
+        ('experiment = ".nowhere:X"', "'.nowhere:X' cannot be imported .*see that its module is on PYTHONPATH"),
         ('experiment = "sweep_cases:X"', "cannot be imported .*has no attribute 'X'"),
         ('experiment = "sweep_cases:LOG"', "'sweep_cases:LOG' is a str; an Experiment is needed"),
         (HEAD + "sedes = 3", "key 'sedes' is unknown; did you mean seeds. known: experiment, seeds, grid, fixed"),
@@ -137,7 +138,7 @@ def range_of(text: str) -> str:
         (MANY_HEAD + '[fixed]\nkind = "gelu"', "fixed.kind = 'gelu' does not fit: kind should be 'relu' or 'tanh'"),
         (
             MANY_HEAD + '[grid]\nkind = ["relu", "tanh"]\nrate = [1, 9]',
-            "the cell kind = 'tanh', rate = 9.0, seed = 0 is",
+            "the cell kind = 'tanh', rate = 9.0, seed = 0 is refused: tanh has no rate above 5; take it out",
         ),
         (HEAD + "seeds = 0", "seeds = 0 must be at least 1; give the number of seeds"),
         (HEAD + "seeds = []", r"seeds = \[\] is neither a number of seeds nor a list"),
@@ -153,6 +154,12 @@ def range_of(text: str) -> str:
         (range_of("from = 3, to = 9, steps = 1"), "grid.n_samples: steps = 1 must be a whole number from 2 to"),
         (range_of('from = "3", to = 9, steps = 2'), "grid.n_samples: from = '3' is no finite number"),
         (range_of("from = 3, to = inf, steps = 2"), "grid.n_samples: to = inf is no finite number"),
+        (range_of(f"from = 3, to = 1{'0' * 400}, steps = 2"), "grid.n_samples: to = 10+ is no finite number"),
+        (range_of("from = -1e308, to = 1e308, steps = 2"), r"from = -1e\+308 is no finite number of at most 1e\+300"),
+        (
+            HEAD + "[grid]\nn_samples = [5_000_000_000_000_000_000_000]",
+            r"= 5\.000e\+21 does not fit: .* should be at most",
+        ),
         (range_of('from = 3, to = 9, steps = 2, scale = "lg"'), "scale = 'lg' is unknown; give one of linear, log"),
         (
             range_of('from = 0, to = 9, steps = 2, scale = "log"'),
@@ -180,6 +187,10 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
     path.write_text("experiment = \n", encoding="utf-8")
     with pytest.raises(InputError, match=r"a\.toml is not TOML: .*at line 1, column \d+.; correct it there"):
         grid.read(path)
+    for text in (f"seeds = {'1' * 5000}", f"seeds = {'[' * 5000}"):
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(InputError, match=r"a\.toml is not the file of a sweep: .*; write smaller numbers"):
+            grid.read(path)
     path.write_text("seeds = 3", encoding="utf-8")
     with pytest.raises(InputError, match=r"a\.toml: there is no key experiment"):
         grid.read(path)

@@ -43,7 +43,7 @@ def _of_module(name: str) -> Experiment[Any]:
     module, _, attribute = name.partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:  # TypeError: of a name that begins with a dot
         message = f"experiment {name!r} cannot be imported ({error}); see that its module is on PYTHONPATH"
         raise InputError(message) from None
     if not isinstance(found, Experiment):

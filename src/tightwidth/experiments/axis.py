@@ -14,6 +14,8 @@ from tightwidth.experiments.experiment import Config
 RANGE = ("from", "to", "steps", "scale")
 SCALES = ("linear", "log")
 MOST_STEPS = 10_000
+LARGEST = 1e300  # end of a range, so that the distance of its ends is a number too
+LARGEST_WHOLE = 2**63 - 1  # that a table has room for
 
 
 def axis_values(config: type[Config], field: str, given: Any) -> list[Any]:
@@ -60,6 +62,9 @@ def checked_value(config: type[Config], field: str, value: Any, where: str) -> A
     if is_word or is_truth:  # which pydantic would take for the number that it looks like
         message = f"{label} = {value!r} does not fit: {field} should be a number; write it as one, without quotes"
         raise InputError(message)
+    if isinstance(found, int) and abs(found) > LARGEST_WHOLE:
+        message = f"{label} = {found:.3e} does not fit: {field} should be at most {LARGEST_WHOLE:,} in size"
+        raise InputError(message)
     if isinstance(found, float) and np.isnan(found):
         message = f"{label} = nan does not fit: {field} should be a number; NaN equals nothing, not even itself"
         raise InputError(message)
@@ -92,8 +97,9 @@ def _spread(config: type[Config], field: str, given: dict[str, Any]) -> list[Any
         raise InputError(message)
     low, high, steps, scale = given["from"], given["to"], given["steps"], given.get("scale", "linear")
     for key, value in (("from", low), ("to", high)):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
-            message = f"{label}: {key} = {value!r} is no finite number; give one"
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not -LARGEST <= value <= LARGEST:
+            message = f"{label}: {key} = {value!r} is no finite number of at most {LARGEST:g} in size; give one"
             raise InputError(message)
     if isinstance(steps, bool) or not isinstance(steps, int) or not 2 <= steps <= MOST_STEPS:
         message = f"{label}: steps = {steps!r} must be a whole number from 2 to {MOST_STEPS:,}"

@@ -58,6 +58,9 @@ def read(path: Path) -> Sweep:
     except tomllib.TOMLDecodeError as error:
         message = f"{path} is not TOML: {error}; correct it there"
         raise InputError(message) from None
+    except (ValueError, RecursionError) as error:  # Python's own limits, on digits and on depth
+        message = f"{path} is not the file of a sweep: {error}; write smaller numbers, and no table as deep"
+        raise InputError(message) from None
     try:
         return from_table(table)
     except InputError as error:
@@ -154,7 +157,7 @@ def _configs(
         try:
             yield experiment.config(**given)
         except ValidationError as error:  # fields that are right each by itself
-            wrong = "; ".join(problem["msg"] for problem in error.errors())
+            wrong = "; ".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors())
             shown = ", ".join(f"{field} = {value!r}" for field, value in given.items())
             message = f"the cell {shown} is refused: {wrong}; take it out of the grid, for example by a second file"
             raise InputError(message) from None
