@@ -66,6 +66,12 @@ class TestMemorization:
             ({"inputs": "mnist"}, "inputs 'mnist' are unknown; known: sphere, digits, breast_cancer, wine"),
             ({"activation": "square"}, "square"),
             ({"loss": "zero_one"}, "zero_one"),
+            ({"n_epochs": math.inf}, "n_epochs\n.*less than or equal to 16777216"),
+            ({"density": math.inf}, "density\n.*less than or equal to 16777216"),
+            ({"samples_per_feature": 1e-320}, "samples_per_feature\n.*greater than or equal to 0.0000000596"),
+            ({"learning_rate": math.inf}, "learning_rate\n.*finite number"),
+            ({"n_features": 1, "density": 1e6}, "q = 100,000,000 exceeds 16,777,216; take smaller sizes"),
+            ({"n_samples": 2**22, "n_epochs": 1e6}, "T = 65,536,000,000 exceeds 2,147,483,647; .* or fewer epochs"),
             ({"points": 3}, "Extra inputs are not permitted"),
         ],
     )

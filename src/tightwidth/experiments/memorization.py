@@ -23,6 +23,7 @@ from tightwidth.run_settings import weights_key
 LANES = 4  # runs side by side: enough to hide what a step costs beside its products
 SHARES = (0.4, 0.2, 0.1, 0.05, 0.02, 0.01)  # whose steps are reported
 LARGEST = 2**24
+MOST_STEPS = 2**31 - 1  # they are counted in 32 bits
 FEWEST_LOOKS, MOST_LOOKS = 8, 40
 
 
@@ -34,9 +35,11 @@ class MemorizationConfig(Config):
 
     n_samples: int = Field(default=1024, ge=2, le=LARGEST, description="m, the number of points")
     n_features: int | None = Field(default=None, ge=1, le=LARGEST, description="d, their dimension [32]")
-    samples_per_feature: float | None = Field(default=None, gt=0, description="m/d, instead of n_features")
+    samples_per_feature: float | None = Field(
+        default=None, ge=1 / LARGEST, le=LARGEST, description="m/d, instead of n_features"
+    )
     n_pairs: int | None = Field(default=None, ge=1, le=LARGEST, description="q, half the hidden neurons [2 m/d]")
-    density: float | None = Field(default=None, gt=0, description="q d/m, instead of n_pairs")
+    density: float | None = Field(default=None, gt=0, le=LARGEST, description="q d/m, instead of n_pairs")
     inputs: str = Field(
         default=SPHERE, description="sphere, or the rows of digits, breast_cancer, wine; labels are random"
     )
@@ -44,11 +47,15 @@ class MemorizationConfig(Config):
     activation: str = Field(default="relu", description="such as relu, tanh, gelu")
     loss: str = Field(default="perceptron", description="perceptron, hinge, logistic, ...")
     batch_size: int = Field(default=64, ge=1, le=LARGEST, description="b, points a step")
-    n_epochs: float = Field(default=100, gt=0, description="T b/m: how often each point is drawn, on average")
-    learning_rate: float | None = Field(
-        default=None, gt=0, description="eta [epsilon/G^2, of Theorem 7; 1 for the perceptron]"
+    n_epochs: float = Field(
+        default=100, gt=0, le=LARGEST, description="T b/m: how often each point is drawn, on average"
     )
-    final_rate: float | None = Field(default=None, gt=0, description="to which eta falls geometrically [constant]")
+    learning_rate: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="eta [epsilon/G^2, of Theorem 7; 1 for the perceptron]"
+    )
+    final_rate: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="to which eta falls geometrically [constant]"
+    )
     epsilon: float = Field(default=0.05, gt=0, lt=1, description="of the automatic eta")
 
     label_norm: bool = Field(default=False, description="whether to compute M_W^2, the squared norm of the labels")
@@ -78,6 +85,10 @@ class MemorizationConfig(Config):
             raise ValueError(message)
         object.__setattr__(self, "n_features", d)
         object.__setattr__(self, "n_pairs", derived if q is None else q)
+        for name, size, most in (("d", d, LARGEST), ("q", self.n_pairs, LARGEST), ("T", self.n_steps, MOST_STEPS)):
+            if size is not None and size > most:
+                message = f"{name} = {size:,} exceeds {most:,}; take smaller sizes or fewer epochs"
+                raise ValueError(message)
         return self
 
     @property
