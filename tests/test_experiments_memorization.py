@@ -58,9 +58,9 @@ class TestMemorization:
         [
             (
                 {"n_features": 5, "samples_per_feature": 10.0},
-                "n_features=5 and samples_per_feature=10 differ; give one",
+                "n_features = 5 and samples_per_feature = 10 differ; give one",
             ),
-            ({"n_pairs": 5, "density": 1.0}, "n_pairs=5 and density=1 differ; give one"),
+            ({"n_pairs": 5, "density": 1.0}, "n_pairs = 5 and density = 1 differ; give one"),
             ({"inputs": "digits", "n_features": 5}, "digits has its own 64 features; leave n_features out"),
             ({"inputs": "wine", "n_samples": 500}, "n_samples=500 exceeds the 178 rows of wine; give at most 178"),
             ({"inputs": "mnist"}, "inputs 'mnist' are unknown; known: sphere, digits, breast_cancer, wine"),

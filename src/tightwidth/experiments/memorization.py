@@ -75,13 +75,13 @@ class MemorizationConfig(Config):
         elif self.samples_per_feature is not None:
             derived = max(1, round(self.n_samples / self.samples_per_feature))
             if d not in (None, derived):
-                message = f"n_features={d} and samples_per_feature={self.samples_per_feature:g} differ; give one"
+                message = f"n_features = {d} and samples_per_feature = {self.samples_per_feature:g} differ; give one"
                 raise ValueError(message)
             d = derived
         d = 32 if d is None else d
         q, derived = self.n_pairs, max(1, round((2 if self.density is None else self.density) * self.n_samples / d))
         if q is not None and self.density is not None and q != derived:
-            message = f"n_pairs={q} and density={self.density:g} differ; give one"
+            message = f"n_pairs = {q} and density = {self.density:g} differ; give one"
             raise ValueError(message)
         object.__setattr__(self, "n_features", d)
         object.__setattr__(self, "n_pairs", derived if q is None else q)
