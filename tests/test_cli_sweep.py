@@ -290,6 +290,18 @@ class TestProgress:
             progress.steps(13, 40, "none failed")
         assert capsys.readouterr().err == "cell 13 of 40, 0.5 cells/s, none failed, 54 s left\n"
 
+    def test_names_and_errors_are_shown_as_they_are(self, monkeypatch, capsys):
+        text = "d[red].csv, [/x] :warning: failed"
+        with StepProgress(quiet=False) as progress:
+            progress.say(text)
+        assert capsys.readouterr().err == text + "\n"
+        monkeypatch.setenv("TTY_COMPATIBLE", "1")  # a terminal, which has spinners and bars
+        with StepProgress(quiet=False, doing="[/x]") as progress:
+            progress.wait(text)
+            progress.wait(text + " again")
+            progress.steps(1, 2, "[/x]")
+        assert text in capsys.readouterr().err
+
 
 # ---------------------------------------------------------------------------------------------------------------------
 # interrupted and killed

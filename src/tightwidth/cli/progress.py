@@ -35,7 +35,7 @@ class StepProgress:
 
     def __init__(self, *, quiet: bool, unit: str = "steps", doing: str = "training", at_most: bool = True) -> None:
         self.unit, self.doing, self.at_most = unit, doing, "at most " if at_most else ""
-        self.console = Console(stderr=True, quiet=quiet)
+        self.console = Console(stderr=True, quiet=quiet, markup=False, emoji=False)  # names and errors are as they are
         self.bar: Progress | None = None
         self.status: Status | None = None
         self.started = self.last_line = 0.0
@@ -56,9 +56,9 @@ class StepProgress:
     def wait(self, text: str) -> None:
         """Show on a terminal that work without steps goes on, until the next call."""
         if self.status is not None:
-            self.status.update(text)
+            self.status.update(Text(text))
         elif self.console.is_terminal and not self.console.quiet:
-            self.status = self.console.status(text)
+            self.status = self.console.status(Text(text))
             self.status.start()
 
     def _stop_waiting(self) -> None:
@@ -93,10 +93,10 @@ class StepProgress:
     def _bar(self, done: int, planned: int, note: str) -> None:
         if self.bar is None:
             columns = (
-                TextColumn(self.doing),
+                TextColumn(self.doing, markup=False),
                 BarColumn(),
                 _Rate(self.unit),
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 TextColumn(self.at_most.strip()),
                 TimeRemainingColumn(),
                 TextColumn("left"),
