@@ -202,6 +202,8 @@ class TestBadInput:
         ("arguments", "text"),
         [
             (("sweep", "none.toml"), r"none\.toml cannot be read \(No such file or directory\); give the TOML file"),
+            (("sweep", "."), r"\. cannot be read \(Is a directory\); give the TOML file of a sweep"),
+            (("sweep", "/"), r"/ cannot be read \(Is a directory\); give the TOML file of a sweep"),
             (("sweep", "bad.toml"), r"bad\.toml: key 'sedes' is unknown; did you mean seeds\? known"),
             (
                 ("sweep", "unknown.toml"),

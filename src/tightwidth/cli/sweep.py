@@ -55,6 +55,9 @@ def run(
     """Run the cells of a file that are not finished yet (the word run may be left out)."""
     from tightwidth.cli import sweep_run
 
+    if config.is_dir():
+        message = f"{config} cannot be read (Is a directory); give the TOML file of a sweep"
+        raise InputError(message)
     database = config.with_suffix(".sqlite") if output is None else output
     check_kept({str(config): config}, database)
     report = sweep_run.run(
