@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from itertools import pairwise
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -239,6 +240,24 @@ class TestWorkers:
             InputError, match="worker processes do not start: the last one ended with exit status 1; see"
         ):
             list(run_cells(cells(1), store, workers=1))
+
+    def test_more_than_the_system_lets_start_are_an_error(self, monkeypatch):
+        class Third(worker_pool._Worker):
+            started: ClassVar[list[Any]] = []
+
+            def __init__(self, said):
+                if len(self.started) == 2:
+                    raise OSError(24, "Too many open files")
+                super().__init__(said)
+                self.started.append(self)
+
+        monkeypatch.setattr(worker_pool, "_Worker", Third)
+        with (
+            pytest.raises(InputError, match=r"5 worker processes cannot be started, 2 could .*Too many.*; give fewer"),
+            WorkerPool(5, math.inf),
+        ):
+            pass
+        assert [worker.process.poll() is not None for worker in Third.started] == [True, True]
 
     def test_an_accelerator_has_one_of_them(self):
         with WorkerPool(2, math.inf) as pool:

@@ -100,8 +100,21 @@ class WorkerPool:
         return "1 worker process" if self.n_workers == 1 else f"{self.n_workers} worker processes"
 
     def __enter__(self) -> "WorkerPool":
-        """Start the processes."""
-        self.workers = [_Worker(self.said) for _ in range(self.n_workers)]
+        """Start the processes.
+
+        Raises
+        ------
+        InputError
+            If the system does not let so many start.
+        """
+        try:
+            for _ in range(self.n_workers):
+                self.workers.append(_Worker(self.said))
+        except (OSError, RuntimeError) as error:  # RuntimeError: no thread that listens to it
+            n = len(self.workers)
+            self.__exit__()
+            message = f"{self.n_workers} worker processes cannot be started, {n} could ({error}); give fewer --workers"
+            raise InputError(message) from None
         return self
 
     def __exit__(self, *_error: object) -> None:
