@@ -188,6 +188,7 @@ class TestExport:
         assert sweep_export._of_one_kind([1, "a", None, [2]]) == ["1", "a", None, "[2]"]
         assert sweep_export._of_one_kind([1, 2.5, "-inf", None]) == [1.0, 2.5, float("-inf"), None]
         assert sweep_export._of_one_kind([None, None]) == [None, None]
+        assert sweep_export._of_one_kind([1, 2**70]) == [1.0, 2.0**70]  # 64 bits do not hold it
 
     def test_without_pyarrow_the_extra_is_named(self, tightwidth, monkeypatch):
         tightwidth(*with_workers())

@@ -14,6 +14,7 @@ from tightwidth.errors import InputError
 
 BEFORE = ("experiment", "seed")
 AFTER = ("seconds", "device", "version", "commit", "finished")
+LARGEST_WHOLE = 2**63 - 1  # of a column of whole numbers; of larger ones a column of floats is made
 INFINITE = {"inf": float("inf"), "-inf": float("-inf")}
 
 
@@ -104,7 +105,7 @@ def _of_one_kind(column: list[Any]) -> list[Any]:
     there = [INFINITE.get(value, value) if isinstance(value, str) else value for value in column if value is not None]
     kinds = set(map(type, there))
     if kinds <= {int, float} and there:
-        number: Any = int if kinds == {int} else float
+        number: Any = int if kinds == {int} and max(map(abs, there)) <= LARGEST_WHOLE else float
         return [None if value is None else number(value) for value in column]  # float("inf") is infinite
     if len(kinds) <= 1:
         return column
