@@ -153,6 +153,16 @@ class TestDriver:
         path.with_name(f"{path.name}-driver").mkdir()
         with CellStore.open(path) as store, pytest.raises(InputError, match="driver cannot be written"):
             store.drive()
+        with CellStore.open(path) as store:
+            assert store.status().running is False
+
+    def test_a_file_in_the_place_of_the_lock_is_no_driver(self, path):
+        CellStore.open(path).close()
+        path.with_name(f"{path.name}-driver").write_bytes(b"something else" * 100)
+        with CellStore.open(path) as store:
+            assert store.status().running is False
+            with pytest.raises(InputError, match=r"driver cannot be locked .file is not a database.; see to the disk"):
+                store.drive()
 
 
 def untouched(path: Path, kind: type[InputError], match: str) -> None:
@@ -257,7 +267,7 @@ class TestOtherFiles:
         monkeypatch.setattr(files, "SECONDS_FOR_OTHERS", 0.0)
         with contextlib.closing(sqlite3.connect(path)) as other:
             other.execute("BEGIN EXCLUSIVE")
-            with pytest.raises(InputError, match=r"cannot be used .database is locked.; the cells that were finished"):
+            with pytest.raises(InputError, match=r"cannot be used .database is locked.; .*; end the program"):
                 CellStore.open(path)
 
     def test_one_that_may_only_be_read(self, path):

@@ -163,16 +163,23 @@ def reported(path: Path) -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         why = " ".join(str(error).split())
-        if isinstance(error, sqlite3.OperationalError) and not why.startswith("no such"):
+        if isinstance(error, sqlite3.OperationalError) and not why.startswith(("no such", "table ")):
+            held = _is_held_by_another(error)
+            see = "end the program that has it open" if held else "see to the disk, its room and its permissions"
             message = (
                 f"{path} cannot be used ({why}); the cells that were finished are kept; "
-                "see to the disk, its room and its permissions, and run the same command again"
+                f"{see}, and run the same command again"
             )
             raise InputError(message) from None
         message = (
             f"{path} is damaged ({why}); nothing was changed; restore it from a copy, or give the name of a new file"
         )
         raise DataError(message) from None
+
+
+def _is_held_by_another(error: sqlite3.Error) -> bool:
+    """Return whether SQLite means that another connection has the file, and not that something is wrong with it."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY  # the low byte is the kind
 
 
 class DriverLock:
@@ -192,7 +199,7 @@ class DriverLock:
         Raises
         ------
         InputError
-            If the lock's file cannot be made.
+            If the lock's file cannot be made or locked.
         """
         if self.connection is None:
             try:
@@ -202,9 +209,12 @@ class DriverLock:
                 raise InputError(message) from None
             try:
                 connection.execute("BEGIN EXCLUSIVE")
-            except sqlite3.OperationalError:
+            except sqlite3.DatabaseError as error:
                 connection.close()
-                return False
+                if _is_held_by_another(error):
+                    return False
+                message = f"{self.path} cannot be locked ({error}); see to the disk, or remove it if no sweep runs"
+                raise InputError(message) from None
             self.connection = connection
         return True
 
@@ -218,8 +228,8 @@ class DriverLock:
         try:
             with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=0.0)) as connection:
                 connection.execute("SELECT * FROM sqlite_master").fetchall()
-        except sqlite3.OperationalError:
-            return self.path.exists()
+        except sqlite3.DatabaseError as error:
+            return _is_held_by_another(error)
         return False
 
     def release(self) -> None:
