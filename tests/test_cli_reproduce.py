@@ -229,6 +229,20 @@ class TestRefusals:
         assert refused("-o", "file") == "file cannot be a folder: file is a file; give another place"
         assert refused("-o", "file/below") == "file/below cannot be a folder: file is a file; give another place"
 
+    def test_a_folder_that_holds_something_else(self, refused):
+        Path("site").mkdir()
+        for name in ("index.html", "verdicts.json"):
+            file = Path("site", name)
+            file.write_text("mine", encoding="utf-8")
+            assert refused("-o", "site").startswith(f"site/{name} would be overwritten, and there is no cells.sqlite")
+            assert file.read_text(encoding="utf-8") == "mine"
+            file.unlink()
+        Path("site/figures").write_text("mine", encoding="utf-8")
+        assert refused("-o", "site").startswith("site/figures is a file, which tightwidth reproduce did not make; give")
+        Path("site/figures").unlink()
+        Path("site/index.html").mkdir()
+        assert refused("-o", "site").startswith("site/index.html is a folder, which tightwidth reproduce did not make")
+
     def test_a_folder_that_may_not_be_written(self, refused, monkeypatch):
         monkeypatch.setattr(os, "access", lambda *_: False)
         assert refused("-o", "out") == "out cannot be written: permission denied; give another folder"

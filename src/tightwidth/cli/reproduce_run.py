@@ -13,6 +13,7 @@ from tightwidth.cli import interrupts
 from tightwidth.cli.cell_progress import CellProgress
 from tightwidth.cli.memorize_run import LINE_WIDTH
 from tightwidth.cli.progress import StepProgress
+from tightwidth.errors import InputError
 from tightwidth.experiments.sweep import Event, Failed, Started, run_steps
 from tightwidth.report.figure_files import draw_figures
 from tightwidth.report.page import page
@@ -36,6 +37,7 @@ def run(
 ) -> ReproduceRecord:
     """Run the cells that the folder does not hold yet, write its page, figures and verdicts, and return the record."""
     cells = cells_to_run(statements, level, seed)
+    check_is_ours(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with CellStore.open(folder / CELLS) as store:
         _run_cells(cells, store, workers=workers, quiet=quiet)
@@ -51,6 +53,28 @@ def run(
     (folder / PAGE).write_text(page(found, figures, record), encoding="utf-8")
     (folder / VERDICTS).write_text(record.to_json() + "\n", encoding="utf-8")
     return record
+
+
+def check_is_ours(folder: Path) -> None:
+    """Raise before the run if what it writes would take the place of what another program has written.
+
+    Raises
+    ------
+    InputError
+        If a file stands where a folder is to be or the reverse, or there is a page without the cells that it is of.
+    """
+    for name, is_other in ((FIGURES, Path.is_file), (PAGE, Path.is_dir), (VERDICTS, Path.is_dir)):
+        if is_other(folder / name):
+            kind = "file" if name == FIGURES else "folder"
+            message = f"{folder / name} is a {kind}, which tightwidth reproduce did not make; give another --output"
+            raise InputError(message)
+    for name in (PAGE, VERDICTS):
+        if (folder / name).exists() and not (folder / CELLS).exists():
+            message = (
+                f"{folder / name} would be overwritten, and there is no {CELLS} beside it, which tightwidth reproduce "
+                "keeps with a page of its own; give another --output, or remove the file"
+            )
+            raise InputError(message)
 
 
 def _inside(folder: Path, file: Path) -> str:
