@@ -96,6 +96,11 @@ class TestRun:
         assert done.out.count("holds") == 3
         assert re.search(r"All 3 verdicts hold\.\nwrote out/index\.html\n$", done.out)
 
+    def test_no_digit_is_lost_on_a_narrow_terminal(self, call, monkeypatch):
+        monkeypatch.setenv("TTY_COMPATIBLE", "1")
+        monkeypatch.setenv("COLUMNS", "40")
+        assert "…" not in call("--only", "thm 4").out
+
     def test_json_is_one_object_and_the_file_of_verdicts(self, call, monkeypatch):
         monkeypatch.setattr(reproduce_run, "all_statements", lambda: statements(("coins",)))
         done = call("-o", "out", "--json")

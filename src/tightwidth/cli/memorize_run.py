@@ -88,10 +88,10 @@ def print_report(record: MemorizeRecord) -> None:
     if not console.is_terminal:
         console = Console(highlight=False, markup=False, width=LINE_WIDTH)
     table = Table(title=None, show_edge=False, pad_edge=False, header_style="bold")
-    table.add_column("")
+    table.add_column("", overflow="fold")
     for name in ("pairs", "parameters", "per point", "steps"):
-        table.add_column(name, justify="right")
-    table.add_column("")
+        table.add_column(name, justify="right", overflow="fold")
+    table.add_column("", overflow="fold")
     m = record.n_samples
     if record.theorem is not None:
         row = record.theorem

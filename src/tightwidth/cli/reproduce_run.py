@@ -109,7 +109,7 @@ def print_report(record: ReproduceRecord, folder: Path) -> None:
         console = Console(highlight=False, markup=False, width=LINE_WIDTH)
     table = Table(show_edge=False, pad_edge=False, header_style="bold")
     for name in ("statement", "claim", "predicted", "measured", "verdict"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")  # on a narrow terminal digits go on in the next line, and are not lost
     for statement in record.statements:
         for verdict in statement.verdicts:
             table.add_row(statement.label, verdict.claim, predicted(verdict), measured(verdict), answer(verdict))
