@@ -9,6 +9,7 @@ from tightwidth.cell_records import CellRecord
 from tightwidth.experiments.experiment import Config, Experiment, one_by_one
 
 LOG = "SWEEP_CASES_LOG"  # a file that is told of every cell that is run, and by which process
+WRONG_VALUES = (None, {1: 2.0}, {"word": "\udcff"}, {"\udcff": 1.0}, {"set": {1}})
 
 
 class CaseConfig(Config):
@@ -31,6 +32,8 @@ def run_one(config):
         raise RuntimeError(message)
     if config.does == "die" and config.x == 1:
         os.kill(os.getpid(), signal.SIGKILL)
+    if config.does == "wrong values" and config.x < len(WRONG_VALUES):
+        return WRONG_VALUES[config.x]
     value = (7919 * config.x + 31 * config.seed) * config.scale
     if config.does == "nan":
         return {"value": float("nan"), "bound": float("inf"), "list": [1.0, float("nan")] if config.x == 1 else [1.0]}

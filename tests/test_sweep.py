@@ -18,7 +18,7 @@ from sweep_cases import GROUPED_NAME, NAME, CaseConfig, cells, without_times
 from tightwidth import memory
 from tightwidth.cell_store import CellStore, files
 from tightwidth.errors import InputError, MemoryEstimateError
-from tightwidth.experiments.batches import Batch, Outcome, cut, outcomes, plain_value
+from tightwidth.experiments.batches import Batch, Outcome, cut, in_one_line, outcomes, plain_value
 from tightwidth.experiments.bounded_distributions import BoundedConfig
 from tightwidth.experiments.origin import Origin, source_commit
 from tightwidth.experiments.schedulers import choice, dask_pool, worker_pool
@@ -87,6 +87,30 @@ class TestBatches:
     def test_a_cell_without_values_has_failed(self):
         [found] = outcomes(Batch("test_sweep:SILENT", 0, (3,), (CaseConfig(),)))
         assert found == Outcome(3, None, "the experiment returned no values for this cell", 0.0)
+
+    def test_values_of_no_kind_are_failures_of_their_cells(self):
+        n = len(sweep_cases.WRONG_VALUES)
+        configs = tuple(config for _, config in cells(n + 1, does="wrong values"))
+        found = {o.place: o for o in outcomes(Batch(NAME, 0, tuple(range(n + 1)), configs))}
+        assert sorted(found) == list(range(n + 1))
+        errors = [found[place].error or "" for place in range(n + 1)]
+        for error, text in zip(
+            errors,
+            (
+                "TypeError: the experiment returned a NoneType; a dictionary of measured values is needed",
+                "TypeError: the experiment named a measured value 1; a word is needed",
+                "UnicodeEncodeError: .* surrogates not allowed",
+                "UnicodeEncodeError: .* surrogates not allowed",
+                "TypeError: set is a set; a number, .* is needed",
+                "",
+            ),
+            strict=True,
+        ):
+            assert re.fullmatch(text, error)
+
+    def test_an_error_can_be_kept_whatever_bytes_are_in_it(self):
+        error = in_one_line(OSError("no file \udcff\x00\x1b[31m\n of ä"))
+        assert error == r"OSError: no file \udcff\x00\x1b[31m of ä"
 
     def test_seconds_add_up_to_those_of_the_batch(self):
         configs = tuple(config for _, config in cells(3, sleep=0.02))

@@ -100,11 +100,32 @@ def outcomes(batch: Batch) -> Iterator[Outcome]:
         yield from outcomes(batch.only([batch.places[index]]))
 
 
-def _outcome(place: int, values: Values, seconds: float) -> Outcome:
+def _outcome(place: int, values: Any, seconds: float) -> Outcome:
     try:
-        return Outcome(place, {name: plain_value(value, name) for name, value in values.items()}, None, seconds)
+        return Outcome(place, plain_values(values), None, seconds)
     except (TypeError, ValueError) as error:
         return Outcome(place, None, in_one_line(error), seconds)
+
+
+def plain_values(values: Any) -> Values:
+    """Return what an experiment measured as records hold it.
+
+    Raises
+    ------
+    TypeError
+        If it is no dictionary, a name in it is no word, or a value is of a kind that records have no place for.
+    ValueError
+        If a list holds a number that is not finite, or a word cannot be written as UTF-8.
+    """
+    if not isinstance(values, dict):
+        message = f"the experiment returned a {type(values).__name__}; a dictionary of measured values is needed"
+        raise TypeError(message)
+    for name in values:
+        if not isinstance(name, str):
+            message = f"the experiment named a measured value {name!r}; a word is needed"
+            raise TypeError(message)
+        name.encode()
+    return {name: plain_value(value, name) for name, value in values.items()}
 
 
 def plain_value(value: Any, name: str) -> Any:
@@ -113,12 +134,15 @@ def plain_value(value: Any, name: str) -> Any:
     Raises
     ------
     ValueError
-        If a list holds a number that is not finite, for which lists of records have no word.
+        If a list holds a number that is not finite, for which lists of records have no word, or a word cannot be
+        written as UTF-8.
     TypeError
         If it is neither a number, a word, None, nor a list of numbers.
     """
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
+    if isinstance(value, str):
+        value.encode()
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float):
@@ -135,8 +159,9 @@ def plain_value(value: Any, name: str) -> Any:
 
 
 def in_one_line(error: BaseException) -> str:
-    """Return an error's type and message in one line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    """Return an error's type and message in one line that can be kept: a byte that is no text becomes an escape."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def largest_cell(cells: Sequence[Cell]) -> tuple[float, Cell]:
