@@ -204,12 +204,14 @@ class TestOneProcess:
 
     def test_more_memory_than_there_is_is_refused_before_anything_runs(self, store, log):
         wanted = [*cells(2), (NAME, CaseConfig(x=10**6))]
+        store.plan(cells(1))
         for workers in (0, 2):
             with pytest.raises(
                 MemoryEstimateError, match=r"the cell .* x = 1000000.* needs about 1e.06 TB, and a worker"
             ):
                 list(run_cells(wanted, store, workers=workers))
         assert log() == []
+        assert store.status().planned == 1  # still those of the run before
 
     def test_as_many_workers_as_the_memory_holds(self, monkeypatch):
         monkeypatch.setattr(choice, "n_cores", lambda: 8)

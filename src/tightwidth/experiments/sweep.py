@@ -87,12 +87,12 @@ def run_steps(
     """Run cells as `run_cells` does, and yield also how many there are, and which have failed."""
     check_place(workers, scheduler, local_cluster)
     store.drive()
-    store.plan(cells)
     is_finished = store.finished(cells)
     distinct = {cell_id(*cells[place]): place for place in reversed(range(len(cells)))}
     places = sorted(place for place in distinct.values() if not is_finished[place])
     n_finished = len(distinct) - len(places)
     if not places:
+        store.plan(cells)
         yield Started(0, n_finished, "nowhere")
         return
     wanted = [cells[place] for place in places]
@@ -100,6 +100,7 @@ def run_steps(
     check_memory(wanted, pool.memory)  # before anything starts; and again when a cluster has told what it has
     with pool:
         check_memory(wanted, pool.memory)
+        store.plan(cells)  # not before: a run that is refused leaves the plan of the last one
         yield Started(len(wanted), n_finished, str(pool))
         batches = cut(wanted, range(len(wanted)), pool.n_workers, pool.memory)
         for outcome, origin in pool.run(batches):
