@@ -4,6 +4,7 @@ import contextlib
 import re
 import sqlite3
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,22 @@ class TestDriver:
             store.drive()
         with CellStore.open(path) as store:
             assert store.status().running is False
+
+    def test_one_that_waits_drives_when_the_first_has_ended(self, store, path):
+        lock = path.with_name(f"{path.name}-driver")
+        first = sqlite3.connect(lock, isolation_level=None, check_same_thread=False)
+        first.execute("BEGIN EXCLUSIVE")
+
+        def end():  # as a driver does
+            lock.unlink()
+            first.close()
+
+        ending = threading.Timer(0.2, end)
+        ending.start()
+        store.drive()
+        ending.join()
+        with CellStore.open(path) as other:
+            assert other.status().running is True
 
     def test_a_file_in_the_place_of_the_lock_is_no_driver(self, path):
         CellStore.open(path).close()

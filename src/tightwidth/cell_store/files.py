@@ -201,21 +201,26 @@ class DriverLock:
         InputError
             If the lock's file cannot be made or locked.
         """
-        if self.connection is None:
-            try:
-                connection = sqlite3.connect(self.path, timeout=SECONDS_FOR_A_LOOK, isolation_level=None)
-            except sqlite3.OperationalError as error:
-                message = f"{self.path} cannot be written ({error}); give a file in another folder"
-                raise InputError(message) from None
-            try:
-                connection.execute("BEGIN EXCLUSIVE")
-            except sqlite3.DatabaseError as error:
-                connection.close()
-                if _is_held_by_another(error):
-                    return False
-                message = f"{self.path} cannot be locked ({error}); see to the disk, or remove it if no sweep runs"
-                raise InputError(message) from None
-            self.connection = connection
+        try:
+            return self.connection is not None or self._take()
+        except InputError:  # perhaps for a driver that ended has removed the file while this one waited
+            return self._take()
+
+    def _take(self) -> bool:
+        try:
+            connection = sqlite3.connect(self.path, timeout=SECONDS_FOR_A_LOOK, isolation_level=None)
+        except sqlite3.OperationalError as error:
+            message = f"{self.path} cannot be written ({error}); give a file in another folder"
+            raise InputError(message) from None
+        try:
+            connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.DatabaseError as error:
+            connection.close()
+            if _is_held_by_another(error):
+                return False
+            message = f"{self.path} cannot be locked ({error}); see to the disk, or remove it if no sweep runs"
+            raise InputError(message) from None
+        self.connection = connection
         return True
 
     def is_held(self) -> bool:
