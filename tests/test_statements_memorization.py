@@ -108,10 +108,15 @@ class TestSmallestWidth:
         right = smallest_width.verdicts(self.records())
         assert broken(right, smallest_width.verdicts(self.records(noise=0.6))) == [0]
 
-    def test_a_width_that_was_not_found_is_left_out(self):
+    def test_a_width_that_was_not_found_fails(self):
         records = self.records()
-        unknown = changed(records, n_parameters=lambda r: None if r.seed % 100 == 1 else r["n_parameters"])
-        assert len(smallest_width.verdicts(unknown)) == 1
+        right = smallest_width.verdicts(records)
+        for is_lost in (lambda r: r.seed % 100 == 1, lambda r: r["n_samples"] > 1000, lambda _: True):
+            lost = changed(records, n_parameters=lambda r, is_lost=is_lost: None if is_lost(r) else r["n_parameters"])
+            found = smallest_width.verdicts(lost)
+            assert broken(right, found) == [0]
+            assert found[0].how.startswith("no width was found for")
+            assert smallest_width.draw(lost).axes
 
 
 class TestFiniteScale:

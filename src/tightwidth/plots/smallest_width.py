@@ -28,7 +28,7 @@ def draw(records: Sequence[CellRecord], proofs: Mapping[str, int]) -> Figure:
                     ms=5,
                     label=f"measured, d = {d}" + ("" if many else f", m/d < {MANY}"),
                 )
-    m = np.geomspace(min(r["n_samples"] for r in found), max(r["n_samples"] for r in found), 50)
+    m = np.geomspace(min(r["n_samples"] for r in records), max(r["n_samples"] for r in records), 50)
     axes.plot(m, m, "-", color=INK, lw=1.0, label="m: Daniely (2020)")
     axes.plot(m, m / 2, ":", color=INK, lw=1.2, label="m/2: Cover's count")
     for place, power in enumerate(sorted({e for e in proofs.values() if e > 1})):

@@ -1,5 +1,7 @@
 """Section 1.1: how the smallest width that memorizes grows with m, beside what earlier proofs needed."""
 
+import math
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -39,12 +41,15 @@ def cells(level: Level) -> list[Cell]:
 
 
 def is_fitted(record: CellRecord) -> bool:
-    """Return whether a record has enough points a dimension, and a width."""
-    return record["n_samples"] >= MANY * record["n_features"] and record["n_parameters"] is not None
+    """Return whether a record has enough points a dimension."""
+    return record["n_samples"] >= MANY * record["n_features"]
 
 
 def verdicts(records: Records) -> list[Verdict]:
-    """Compare the exponent of the parameters in m with 1, for every dimension."""
+    """Compare the exponent of the parameters in m with 1, for every dimension.
+
+    A sample for which no width was found is no success: without an upper bound there is no exponent.
+    """
     rows = of(records, NAME)
     found = []
     for d in sorted({r["n_features"] for r in rows if is_fitted(r)}):
@@ -56,6 +61,9 @@ def verdicts(records: Records) -> list[Verdict]:
 
 
 def _exponent(rows: list[CellRecord]) -> Estimate:
+    without = sum(r["n_parameters"] is None for r in rows)
+    if without:
+        return Estimate(math.inf, math.inf, math.inf, f"no width was found for {without} of {len(rows)} samples")
     m, parameters = (np.log([float(r[key]) for r in rows]) for key in ("n_samples", "n_parameters"))
     return slope(m, parameters)
 
