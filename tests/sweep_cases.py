@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 from tightwidth.cell_records import CellRecord
 from tightwidth.experiments.experiment import Config, Experiment, one_by_one
@@ -21,7 +22,7 @@ class CaseConfig(Config):
     scale: float = 1.0
 
 
-def run_one(config):
+def run_one(config) -> Any:
     """Return numbers that depend on all of the config; do what it says."""
     if LOG in os.environ:
         with Path(os.environ[LOG]).open("a", encoding="utf-8") as log:

@@ -7,6 +7,7 @@ import pytest
 
 from kernel_records import broken, changed, numbers, record
 from tightwidth.paper_map import SUMMARIES
+from tightwidth.report.statement import Level
 from tightwidth.report.statements import (
     baselines,
     finite_scale,
@@ -90,10 +91,10 @@ class TestSteps:
 
 
 class TestSmallestWidth:
-    def records(self, exponent=1.0, noise=0.03):
+    def records(self, exponent=1.0, noise=0.03, level: Level = "quick"):
         rng = np.random.default_rng(0)
         found = []
-        for cell in smallest_width.cells("quick"):
+        for cell in smallest_width.cells(level):
             m, d = numbers(cell)["n_samples"], numbers(cell)["n_features"]
             q = max(1, round(0.05 * m**exponent * math.exp(noise * rng.standard_normal())))
             found.append(record(cell, {"n_pairs": q, "n_parameters": 2 * q * (d + 1)}))
@@ -103,6 +104,12 @@ class TestSmallestWidth:
     def test_another_exponent_fails(self, wrong):
         right = smallest_width.verdicts(self.records())
         assert broken(right, smallest_width.verdicts(self.records(wrong))) == [0]
+
+    def test_in_few_dimensions_more_than_one_logarithm_fails(self):
+        right = smallest_width.verdicts(self.records(level="full"))
+        assert [verdict.holds for verdict in right] == [True, True]
+        assert 1.1 < right[0].predicted < 1.2
+        assert broken(right, smallest_width.verdicts(self.records(1.25, level="full"))) == [0, 1]
 
     def test_a_scatter_that_says_nothing_fails(self):
         right = smallest_width.verdicts(self.records())

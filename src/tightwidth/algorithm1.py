@@ -5,8 +5,9 @@ chunks of steps run inside one compiled loop whose length is a value, so that no
 seed or B compiles anything anew.
 """
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -18,9 +19,10 @@ from tightwidth.losses import Loss
 from tightwidth.network import Network, network_dtype
 from tightwidth.precision import follows_dtype
 from tightwidth.sampling import Buffer, Source
-from tightwidth.working_forms import AtWork, Work, moved
+from tightwidth.working_forms import Work, moved
 
 MOST_STEPS = 2**31 - 2
+Total = Callable[[Array], Array]
 DRAWN_AHEAD = 128  # steps whose draws are made at once: one call of the generator instead of many
 
 
@@ -37,8 +39,8 @@ class Compensated(eqx.Module):
         return Compensated(total, (total - self.total) - corrected)
 
 
-class State(eqx.Module):
-    """Hold the network after ``t`` updates, which is the iterate W_{t+1}, and what the steps have seen.
+class Seen(eqx.Module):
+    """Hold what ``t`` steps have seen.
 
     ``online_loss`` and ``online_mistakes`` are sums over the steps of the mean over the minibatch, before its update,
     of the loss and of ``[y h <= 0]``: unbiased for the sums over the iterates of the expected loss and error.
@@ -47,12 +49,50 @@ class State(eqx.Module):
     ``last_update`` is the number of updates after which nothing has moved since.
     """
 
-    network: Network
     t: Int32[Array, ""]
     last_update: Int32[Array, ""]
     online_loss: Compensated
     online_mistakes: Compensated
     online_variation: Compensated
+
+    @classmethod
+    def nothing(cls, dtype: Any) -> "Seen":
+        """Return what no step has seen."""
+        zero, none = jnp.zeros((), dtype), jnp.zeros((), jnp.int32)
+        sums = Compensated(zero, zero)
+        return cls(none, none, sums, sums, sums)
+
+
+class State(eqx.Module):
+    """Hold the network after ``t`` updates, which is the iterate W_{t+1}, and what the steps have seen (`Seen`)."""
+
+    network: Network
+    seen: Seen
+
+    @property
+    def t(self) -> Int32[Array, ""]:
+        """The number of updates."""
+        return self.seen.t
+
+    @property
+    def last_update(self) -> Int32[Array, ""]:
+        """The number of updates after which nothing has moved since."""
+        return self.seen.last_update
+
+    @property
+    def online_loss(self) -> Compensated:
+        """The sum over the steps of the minibatches' mean losses."""
+        return self.seen.online_loss
+
+    @property
+    def online_mistakes(self) -> Compensated:
+        """The sum over the steps of the minibatches' shares of mistakes."""
+        return self.seen.online_mistakes
+
+    @property
+    def online_variation(self) -> Compensated:
+        """The sum of the squared deviations of those shares from the mean of those before them."""
+        return self.seen.online_variation
 
 
 class Algorithm1(eqx.Module):
@@ -77,9 +117,7 @@ class Algorithm1(eqx.Module):
     @follows_dtype
     def init(self, network: Network) -> State:
         """Return the state before the first step."""
-        zero = jnp.zeros((), network_dtype(network))
-        none, nothing = jnp.zeros((), jnp.int32), Compensated(zero, zero)
-        return State(network, none, none, nothing, nothing, nothing)
+        return State(network, Seen.nothing(network_dtype(network)))
 
     @follows_dtype
     def advance(self, state: State, source: Source, n: int) -> State:
@@ -94,48 +132,61 @@ class Algorithm1(eqx.Module):
         return _advance(self, state, source, jnp.asarray(n, jnp.int32))
 
 
-def descend(settings: Algorithm1, source: Source, draw: Array, network: Work) -> tuple[Work, Array, Array]:
+def descend(
+    settings: Algorithm1, source: Source, draw: Array, working: Work, total: Total = jnp.asarray
+) -> tuple[Work, Array, Array]:
     """Return the network after one step on the batch that ``draw`` names, and that batch's outputs and labels, [b].
 
-    Traced, and compiled by whoever loops.
+    Traced, and compiled by whoever loops.  Where ``working`` is a part of the network, ``total`` adds up the outputs of
+    all its parts.
     """
     X, y, cached = source.batch(draw, settings.batch_size)  # "Obtain a mini-batch S_t"
-    h, back = network.forward(X, cached)
+    h, back = working.forward(X, cached)
+    h = total(h)
     slopes = settings.loss.derivative(h, y) / settings.batch_size
     # "update W^{t+1} = W^t - eta grad L_{S_t}(W^t)"
-    return moved(network, back(slopes * settings.learning_rate.astype(h.dtype))), h, y
+    return moved(working, back(slopes * settings.learning_rate.astype(h.dtype))), h, y
 
 
-def _step(settings: Algorithm1, source: Source, draw: Array, working: Work, state: State) -> tuple[Work, State]:
-    """Return the network and what was seen after one step; the state's own network waits for the end of the loop."""
-    working, h, y = descend(settings, source, draw, working)
-    t = state.t + 1
+def _step(
+    settings: Algorithm1, source: Source, draw: Array, working: Work, seen: Seen, total: Total
+) -> tuple[Work, Seen]:
+    working, h, y = descend(settings, source, draw, working, total)
+    t = seen.t + 1
     mistakes = jnp.mean((~(y * h > 0)).astype(h.dtype))
-    predicted = (0.5 + state.online_mistakes.total) / t.astype(h.dtype)
-    return working, State(
-        state.network,
+    predicted = (0.5 + seen.online_mistakes.total) / t.astype(h.dtype)
+    return working, Seen(
         t,
-        jnp.where(jnp.any(settings.loss.derivative(h, y) != 0), t, state.last_update),
-        state.online_loss.add(jnp.mean(settings.loss.value(h, y))),
-        state.online_mistakes.add(mistakes),
-        state.online_variation.add((mistakes - predicted) ** 2),
+        jnp.where(jnp.any(settings.loss.derivative(h, y) != 0), t, seen.last_update),
+        seen.online_loss.add(jnp.mean(settings.loss.value(h, y))),
+        seen.online_mistakes.add(mistakes),
+        seen.online_variation.add((mistakes - predicted) ** 2),
     )
+
+
+def steps(
+    settings: Algorithm1, working: Work, seen: Seen, source: Source, n: Int32[Array, ""], total: Total = jnp.asarray
+) -> tuple[Work, Seen]:
+    """Take n steps, traced: in aligned blocks, whose draws are made at once, whatever part of a block is run."""
+    start, stop = seen.t, seen.t + n
+
+    def block(k: Array, carried: tuple[Work, Seen]) -> tuple[Work, Seen]:
+        first = k * DRAWN_AHEAD
+        draws = source.draw(settings.key, first + jnp.arange(DRAWN_AHEAD, dtype=jnp.int32), settings.batch_size)
+        low, high = jnp.maximum(start, first), jnp.minimum(stop, first + DRAWN_AHEAD)
+
+        def one(t: Array, now: tuple[Work, Seen]) -> tuple[Work, Seen]:
+            return _step(settings, source, draws[t - first], now[0], now[1], total)
+
+        return jax.lax.fori_loop(low, high, one, carried)
+
+    return jax.lax.fori_loop(start // DRAWN_AHEAD, -(-stop // DRAWN_AHEAD), block, (working, seen))
 
 
 @eqx.filter_jit
 def _advance(settings: Algorithm1, state: State, source: Source, n: Int32[Array, ""]) -> State:
-    """Run the steps in aligned blocks: the draws of a block are made at once, whatever part of it is run."""
-    start, stop = state.t, state.t + n
-
-    def block(k: Array, carried: tuple[AtWork, State]) -> tuple[AtWork, State]:
-        first = k * DRAWN_AHEAD
-        draws = source.draw(settings.key, first + jnp.arange(DRAWN_AHEAD, dtype=jnp.int32), settings.batch_size)
-        low, high = jnp.maximum(start, first), jnp.minimum(stop, first + DRAWN_AHEAD)
-        return jax.lax.fori_loop(low, high, lambda t, now: _step(settings, source, draws[t - first], *now), carried)
-
-    carried = state.network.at_work(source.width), state
-    working, state = jax.lax.fori_loop(start // DRAWN_AHEAD, -(-stop // DRAWN_AHEAD), block, carried)
-    return eqx.tree_at(lambda state: state.network, state, state.network.after(working))
+    working, seen = steps(settings, state.network.at_work(source.width), state.seen, source, n)
+    return State(state.network.after(working), seen)
 
 
 def draw_random_step(key: PRNGKeyArray, n_steps: int) -> int:

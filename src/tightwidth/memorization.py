@@ -6,7 +6,7 @@ whoever calls it can show progress and stop.
 
 import math
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -26,6 +26,7 @@ from tightwidth.memorization_request import (
 from tightwidth.memorization_result import MemorizeResult
 from tightwidth.memorization_run import Run, Running, certified_by
 from tightwidth.network import n_parameters, network_learning_rate
+from tightwidth.neuron_shards import NeuronShards, OneDevice, check_devices, neuron_mesh
 from tightwidth.plan_table import PlanTable
 from tightwidth.planning import Plan, plan_memorization
 from tightwidth.precision import stepwise
@@ -69,6 +70,7 @@ def memorize(
     stop: Literal["exact", "target"] = "exact",
     plan: Plan | PlanTable | Mapping[str, Any] | None = None,
     seed: int = 0,
+    devices: Sequence[Any] | None = None,
 ) -> MemorizeResult:
     """Train a depth-two network by Algorithm 1 until it memorizes a sample, with about as few parameters as possible.
 
@@ -97,6 +99,10 @@ def memorize(
         earlier run.
     seed
         Of the weights, the draws and the random iterate.
+    devices
+        What the neurons are spread over while the network is trained, such as ``jax.devices()``; None: one device.  The
+        numbers are those of one device, up to the rounding of sums.  With `jax.distributed` every process makes the
+        same call.
 
     Returns
     -------
@@ -142,6 +148,7 @@ def memorize(
         stop=stop,
         plan=plan,
         seed=seed,
+        devices=devices,
     )
     while True:
         try:
@@ -166,6 +173,7 @@ def memorize_steps(
     stop: Literal["exact", "target"] = "exact",
     plan: Plan | PlanTable | Mapping[str, Any] | None = None,
     seed: int = 0,
+    devices: Sequence[Any] | None = None,
 ) -> Generator[Event, None, MemorizeResult]:
     """Do what `memorize` does, yielding events; the result is the value of the generator."""
     settings = check_settings(
@@ -184,11 +192,17 @@ def memorize_steps(
     points, labels = check_points(X, y)
     check_size(settings, m=points.shape[0], d=points.shape[1], dtype=points.dtype)
     check_contradictions(points, labels, settings)
-    return (yield from stepwise(_memorize(points, labels, settings, target, stop), points))
+    place = OneDevice() if devices is None else NeuronShards(neuron_mesh(check_devices(devices)))
+    return (yield from stepwise(_memorize(points, labels, settings, target, stop, place), points))
 
 
 def _memorize(
-    X: Float[np.ndarray, "m d"], y: Float[np.ndarray, " m"], settings: Settings, target: float, stop: str
+    X: Float[np.ndarray, "m d"],
+    y: Float[np.ndarray, " m"],
+    settings: Settings,
+    target: float,
+    stop: str,
+    place: OneDevice | NeuronShards,
 ) -> Generator[Event, None, MemorizeResult]:
     started = time.perf_counter()
     (m, d), R = X.shape, sphere.R_of_sample(X, seed=settings.seed)
@@ -210,7 +224,7 @@ def _memorize(
         batch_size=plan.batch_size,
         seed=settings.seed,
     )
-    run = Run(X, y, settings, plan)
+    run = Run(X, y, settings, plan, place)
     stopped = yield from run.steps(target, stop)
     last = run.curve[-1]
     guarantee = certified_by(settings, plan, run, stopped)
@@ -227,7 +241,7 @@ def _memorize(
         epsilon=settings.epsilon,
         batch_size=plan.batch_size,
         n_steps_planned=T,
-        n_steps=int(run.state.last_update) if stopped == "no_gradient" else run.done,
+        n_steps=int(run.seen.last_update) if stopped == "no_gradient" else run.done,
         stopped=stopped,
         learning_rate=plan.learning_rate,
         learning_rate_network=network_learning_rate(plan.learning_rate, q, settings.output_scale),
@@ -238,23 +252,23 @@ def _memorize(
         random_iterate_step=run.random_step,
         fraction_memorized=None if random_network is None else fraction_memorized(run.outputs(random_network), y),
         fraction_memorized_mean=run.mean_over_iterates(
-            run.done - run.sum_of(run.state.online_mistakes), last.fraction, stopped
+            run.done - run.sum_of(run.seen.online_mistakes), last.fraction, stopped
         ),
         fraction_memorized_interval=run.interval_over_iterates(last.fraction, stopped),
         fraction_memorized_last=last.fraction,
         certified_fraction=guarantee.fraction,
         certified_reason=guarantee.reason,
-        mean_online_loss=run.mean_over_iterates(run.sum_of(run.state.online_loss), last.loss, stopped),
+        mean_online_loss=run.mean_over_iterates(run.sum_of(run.seen.online_loss), last.loss, stopped),
         laziness=run.laziness(),
         sufficient_output_scale=guarantee.sufficient_B,
         finite_scale_penalty=guarantee.penalty,
         target_fraction=target,
         seconds=time.perf_counter() - started,
         seconds_compile=run.seconds_compile,
-        device=next(iter(run.X.devices())).device_kind,
+        device=place.device_kind,
         plan=plan,
         worst_case=demanded,
         curve=tuple(run.curve),
-        network=run.state.network,
+        network=run.network,
         random_network=random_network,
     )

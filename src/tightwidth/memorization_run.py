@@ -11,18 +11,18 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tightwidth import algorithm1, finite_scale
-from tightwidth.algorithm1 import Algorithm1, State
+from tightwidth.algorithm1 import Algorithm1, Seen
 from tightwidth.certificates import is_perceptron
 from tightwidth.embedding import GATES_SHARE
 from tightwidth.laziness import Laziness, measure
 from tightwidth.losses import fraction_memorized, has_gradient, mean_loss
 from tightwidth.memorization_result import CurvePoint, Stopped
 from tightwidth.memory import fits
-from tightwidth.network import Network, init, preactivations, predict
+from tightwidth.network import Network, bytes_kept, init, preactivations
+from tightwidth.neuron_shards import NeuronShards, OneDevice, Placed
 from tightwidth.online_loss import Interval, OnlineLoss
 from tightwidth.planning import Plan
 from tightwidth.run_settings import NEGLIGIBLE, RANDOM_ITERATE, STEPS, Settings, weights_key
-from tightwidth.sampling import FiniteSample
 
 EPOCHS_BETWEEN_LOOKS = 2
 PROBES_OF_DRIFT = 16  # for more than 4096 points: 320 m q d operations, some tens of epochs' worth
@@ -40,10 +40,17 @@ class Running:
 class Run:
     """Keep what one run of Algorithm 1 on the sample needs from call to call."""
 
-    def __init__(self, X: Float[np.ndarray, "m d"], y: Float[np.ndarray, " m"], settings: Settings, plan: Plan) -> None:
+    def __init__(
+        self,
+        X: Float[np.ndarray, "m d"],
+        y: Float[np.ndarray, " m"],
+        settings: Settings,
+        plan: Plan,
+        place: OneDevice | NeuronShards,
+    ) -> None:
         (self.m, d), q = X.shape, plan.n_pairs
         steps_key, iterate_key = (jax.random.fold_in(jax.random.key(settings.seed), k) for k in (STEPS, RANDOM_ITERATE))
-        network = init(
+        self.start = init(
             weights_key(settings.seed),
             d=d,
             q=q,
@@ -51,20 +58,27 @@ class Run:
             activation=settings.activation,
             dtype=X.dtype,
         )
-        self.W_half = network.W_half
-        self.points, self.labels = X, y
-        self.X, self.y = jnp.asarray(X), jnp.asarray(y)
-        keeps = fits(self.m * q * X.dtype.itemsize, GATES_SHARE)
-        self.source = FiniteSample(self.X, self.y, network.cache(self.X) if keeps else None)
+        self.points, self.labels, self.place = X, y, place
+        self.source = place.sample(X, y, self.start, keeps=fits(bytes_kept(self.start, self.m), GATES_SHARE))
         self.loss, self.plan = settings.loss, plan
         self.sgd = Algorithm1(settings.loss, plan.batch_size, jnp.asarray(plan.learning_rate, X.dtype), steps_key)
         self.random_step = algorithm1.draw_random_step(iterate_key, plan.n_steps)
-        self.random_iterate: Network | None = network if self.random_step == 1 else None
+        self.random_iterate: Network | None = self.start if self.random_step == 1 else None
         self.done = 0
         self.curve: list[CurvePoint] = []
         began = time.perf_counter()
-        self.state: State = jax.block_until_ready(self.sgd.advance(self.sgd.init(network), self.source, 0))
+        self.state: Placed = jax.block_until_ready(place.advance(self.sgd, place.begin(self.start), self.source, 0))
         self.seconds_compile = time.perf_counter() - began
+
+    @property
+    def seen(self) -> Seen:
+        """What the steps have seen."""
+        return self.state.seen
+
+    @property
+    def network(self) -> Network:
+        """The whole network as it is now."""
+        return self.place.network(self.state, self.start)
 
     def steps(self, target: float, stop: str) -> Generator[Running, None, Stopped]:
         """Run to the planned T or to an earlier end, and say which it was."""
@@ -92,39 +106,39 @@ class Run:
                 n = min(n, self.random_step - 1 - self.done)
             n = min(n, 256 if rate is None else max(1, int(SECONDS_A_CALL * rate)))
             began = time.perf_counter()
-            self.state = jax.block_until_ready(self.sgd.advance(self.state, self.source, n))
+            self.state = jax.block_until_ready(self.place.advance(self.sgd, self.state, self.source, n))
             rate = n / max(time.perf_counter() - began, 1e-6)
             self.done += n
             if self.done == self.random_step - 1:
-                self.random_iterate = self.state.network
+                self.random_iterate = self.network
 
     def _look(self) -> tuple[CurvePoint, bool]:
         """Count on the whole sample; also return whether any point still has a gradient."""
-        h = self.outputs(self.state.network)
+        h = self.place.outputs(self.state, self.source)
         fraction = fraction_memorized(h, self.labels)
-        mean = 1 - self.sum_of(self.state.online_mistakes) / self.done if self.done else fraction
+        mean = 1 - self.sum_of(self.seen.online_mistakes) / self.done if self.done else fraction
         point = CurvePoint(self.done, fraction, mean, mean_loss(self.loss, h, self.labels))
         self.curve.append(point)
         return point, has_gradient(self.loss, h, self.labels)
 
     def _mark_the_end(self) -> None:
         """Put the step after which nothing moved any more on the curve: there the last iterate was reached."""
-        last, end = self.curve[-1], int(self.state.last_update)
+        last, end = self.curve[-1], int(self.seen.last_update)
         if end < last.step:
-            mean = 1 - (self.sum_of(self.state.online_mistakes) - (last.step - end) * (1 - last.fraction)) / max(end, 1)
+            mean = 1 - (self.sum_of(self.seen.online_mistakes) - (last.step - end) * (1 - last.fraction)) / max(end, 1)
             self.curve.insert(-1, CurvePoint(end, last.fraction, mean, last.loss))
 
     def outputs(self, network: Network) -> Float[np.ndarray, " m"]:
         """Return the outputs of a network on the sample, with the gates of the run."""
-        return predict(network, self.X, self.source.cached)
+        return self.place.outputs(self.place.begin(network), self.source)
 
     def preactivations(self) -> Float[Array, "m q"]:
         """Return the pre-activations of the sample at the initial weights."""
-        return preactivations(self.W_half, self.X)
+        return preactivations(self.start.W_half, self.points)
 
     def laziness(self) -> Laziness | None:
         """Measure how far the last iterate is from its start and from its linearisation; None if it overflowed."""
-        network = self.state.network
+        network = self.network
         if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(network)):
             return None
         return measure(
@@ -144,7 +158,7 @@ class Run:
     def random_network(self, stopped: Stopped) -> Network | None:
         """Return the iterate of the random step; the last one stands for all later ones if nothing moves any more."""
         if self.random_iterate is None and stopped == "no_gradient":
-            return self.state.network
+            return self.network
         return self.random_iterate
 
     def mean_over_iterates(self, total: float, last: float, stopped: Stopped) -> float:
@@ -159,7 +173,7 @@ class Run:
         It holds at all times at once, so that the run may end when it likes.
         """
         mistakes = OnlineLoss(
-            1.0, self.done, self.sum_of(self.state.online_mistakes), self.sum_of(self.state.online_variation)
+            1.0, self.done, self.sum_of(self.seen.online_mistakes), self.sum_of(self.seen.online_variation)
         )
         low, high = mistakes.interval()
         steps, rest = (self.plan.n_steps, self.plan.n_steps - self.done) if stopped == "no_gradient" else (self.done, 0)

@@ -22,7 +22,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from tightwidth.activations import Activation
 from tightwidth.packed_gates import Kept, PackedGates, all_of, packed, part_of, slope_of, width_of
 from tightwidth.precision import follows_dtype
-from tightwidth.working_forms import DisplacementAtWork, PlainAtWork, TangentAtWork
+from tightwidth.working_forms import AtWork, DisplacementAtWork, PlainAtWork, TangentAtWork
 
 BLOCK_ELEMENTS = 1 << 24  # of the largest temporary, in numbers
 
@@ -54,7 +54,7 @@ class Plain(eqx.Module):
         trained = wide(self.W[:q].T), wide(self.W[q:].T), wide(self.u[:q]), wide(self.u[q:])
         return PlainAtWork(wide(self.W[:q].T).T, trained, inside, self.activation, q, self.B)
 
-    def after(self, work: PlainAtWork) -> "Plain":
+    def after(self, work: AtWork) -> "Plain":
         """Return the network as users have it, after steps."""
         W_plus, W_minus, u_plus, u_minus = (part[..., : self.q] for part in work.trained)
         moved = jnp.concatenate([W_plus.T, W_minus.T]), jnp.concatenate([u_plus, u_minus])
@@ -90,7 +90,7 @@ class Displacement(eqx.Module):
         trained = wide(self.PN[0].T), wide(self.PN[1].T), wide(self.s), wide(self.r)
         return DisplacementAtWork(wide(self.W_half.T).T, trained, inside, self.activation, self.q, self.inverse_B)
 
-    def after(self, work: DisplacementAtWork) -> "Displacement":
+    def after(self, work: AtWork) -> "Displacement":
         """Return the network as users have it, after steps."""
         P, N, s, r = (part[..., : self.q] for part in work.trained)
         return eqx.tree_at(lambda net: (net.PN, net.s, net.r), self, (jnp.stack([P.T, N.T]), s, r))
@@ -120,7 +120,7 @@ class Tangent(eqx.Module):
         wide, inside = _widened(self.q, width, self.W_half.dtype)
         return TangentAtWork(wide(self.W_half.T).T, (wide(self.V.T),), inside, self.activation, self.q)
 
-    def after(self, work: TangentAtWork) -> "Tangent":
+    def after(self, work: AtWork) -> "Tangent":
         """Return the network as users have it, after steps."""
         return eqx.tree_at(lambda net: net.V, self, work.trained[0][:, : self.q].T)
 
@@ -227,6 +227,14 @@ def kept_gates(
     if slope is None:
         return _in_blocks(W_half, X, activation)
     return PackedGates(_in_blocks(W_half, X, activation, in_bits=True), jnp.asarray(slope, X.dtype))
+
+
+def bytes_kept(network: Network, m: int) -> float:
+    """Return the memory that ``network.cache`` of m points takes: an eighth of a byte or a number for every neuron."""
+    if isinstance(network, Plain):
+        return 0.0
+    in_bits = isinstance(network, Tangent) and slope_of(network.activation) is not None
+    return m * network.q * (1 / 8 if in_bits else network_dtype(network).itemsize)
 
 
 @eqx.filter_jit

@@ -105,7 +105,7 @@ def _of_one_kind(column: list[Any]) -> list[Any]:
     there = [INFINITE.get(value, value) if isinstance(value, str) else value for value in column if value is not None]
     kinds = set(map(type, there))
     if kinds <= {int, float} and there:
-        number: Any = int if kinds == {int} and max(map(abs, there)) <= LARGEST_WHOLE else float
+        number: Any = int if kinds == {int} and all(abs(int(value)) <= LARGEST_WHOLE for value in there) else float
         return [None if value is None else number(value) for value in column]  # float("inf") is infinite
     if len(kinds) <= 1:
         return column
