@@ -27,6 +27,7 @@ from tightwidth.run_settings import NEGLIGIBLE, RANDOM_ITERATE, STEPS, Settings,
 EPOCHS_BETWEEN_LOOKS = 2
 PROBES_OF_DRIFT = 16  # for more than 4096 points: 320 m q d operations, some tens of epochs' worth
 SECONDS_A_CALL = 0.3  # of compiled steps, between which a run can be interrupted
+STEPS_A_CALL = 1024  # where several processes have to make the same calls, whose clocks differ
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,10 @@ class Run:
             n = until - self.done
             if self.done < self.random_step - 1:
                 n = min(n, self.random_step - 1 - self.done)
-            n = min(n, 256 if rate is None else max(1, int(SECONDS_A_CALL * rate)))
+            if self.place.is_timed:
+                n = min(n, 256 if rate is None else max(1, int(SECONDS_A_CALL * rate)))
+            else:
+                n = min(n, STEPS_A_CALL)
             began = time.perf_counter()
             self.state = jax.block_until_ready(self.place.advance(self.sgd, self.state, self.source, n))
             rate = n / max(time.perf_counter() - began, 1e-6)

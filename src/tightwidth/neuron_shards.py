@@ -14,11 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Float, Int32
+from jaxtyping import Array, Float, Int32, UInt32
 
 from tightwidth import algorithm1
 from tightwidth.algorithm1 import Algorithm1, Seen, State
 from tightwidth.errors import InputError
+from tightwidth.losses import Loss
 from tightwidth.network import BLOCK_ELEMENTS, Network, Plain, network_dtype, predict
 from tightwidth.packed_gates import PackedGates, all_of, packed, part_of, slope_of
 from tightwidth.precision import follows_dtype
@@ -104,8 +105,11 @@ class NeuronShards(eqx.Module):
         Needs per step one all-reduce of ``batch_size`` numbers.
         """
         assert isinstance(state, ShardedState)
-        settings, n_steps = self._everywhere((settings, np.int32(n)))
-        return _advance(settings, state, source, n_steps, self.mesh)
+        key = np.asarray(jax.random.key_data(settings.key))  # as numbers, which every process may give to all
+        numbers = np.asarray(settings.learning_rate), key, np.asarray(n, np.int32)
+        kind = str(jax.random.key_impl(settings.key))
+        numbers = self._everywhere(numbers)
+        return _steps(settings.loss, settings.batch_size, kind, state, source, *numbers, self.mesh)
 
     @follows_dtype
     def outputs(self, state: Placed, source: FiniteSample) -> Float[np.ndarray, " m"]:
@@ -125,6 +129,11 @@ class NeuronShards(eqx.Module):
         assert isinstance(state, ShardedState)
         whole = jax.tree.map(np.asarray, _whole(state.working, self.mesh))
         return like.after(jax.tree.map(jnp.asarray, whole))
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether the length of calls may go by the clock: not where other processes have to make the same ones."""
+        return len({device.process_index for device in self.mesh.devices.flat}) == 1
 
     @property
     def device_kind(self) -> str:
@@ -164,6 +173,11 @@ class OneDevice(eqx.Module):
         assert isinstance(state, State)
         assert type(state.network) is type(like)
         return state.network
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether the length of calls may go by the clock."""
+        return True
 
     @property
     def device_kind(self) -> str:
@@ -215,23 +229,32 @@ def _total(h: Array) -> Array:
 
 
 @eqx.filter_jit
-def _advance(
-    settings: Algorithm1, state: ShardedState, source: Source, n: Int32[Array, ""], mesh: Mesh
+def _steps(
+    loss: Loss,
+    batch_size: int,
+    kind: str,
+    state: ShardedState,
+    source: Source,
+    eta: Float[Array, ""],
+    key: UInt32[Array, " k"],
+    n: Int32[Array, ""],
+    mesh: Mesh,
 ) -> ShardedState:
     everywhere = PartitionSpec()
     specs = ShardedState(_specs(state.working), jax.tree.map(lambda _: everywhere, state.seen))
 
-    def on_one(settings: Algorithm1, state: ShardedState, source: Source, n: Array) -> ShardedState:
+    def on_one(state: ShardedState, source: Source, eta: Array, key: Array, n: Array) -> ShardedState:
+        settings = Algorithm1(loss, batch_size, eta, jax.random.wrap_key_data(key, impl=kind))
         return ShardedState(*algorithm1.steps(settings, state.working, state.seen, source, n, _total))
 
     step = jax.shard_map(
         on_one,
         mesh=mesh,
-        in_specs=(jax.tree.map(lambda _: everywhere, settings), specs, _of_source(source), everywhere),
+        in_specs=(specs, _of_source(source), everywhere, everywhere, everywhere),
         out_specs=specs,
         check_vma=False,  # the sums over the steps are equal on all devices, which the checker cannot see
     )
-    return step(settings, state, source, n)
+    return step(state, source, eta, key, n)
 
 
 @eqx.filter_jit

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tightwidth.cli.devices import choose
 from tightwidth.cli.options import (
     AUTO,
     auto_or,
@@ -73,6 +74,14 @@ def memorize(
     search_epochs: Annotated[
         int | None, typer.Option(help="how long a width is tried at a finite B, the rest in proportion [3000]")
     ] = None,
+    devices: Annotated[
+        int | None, typer.Option(help="spread the neurons over so many devices; a CPU counts as many [1]")
+    ] = None,
+    coordinator: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="where process 0 of several listens, one a machine or GPU")
+    ] = None,
+    processes: Annotated[int | None, typer.Option(help="how many processes there are, with --coordinator")] = None,
+    process: Annotated[int | None, typer.Option(help="which of them this is, from 0 on; that one reports")] = None,
     plot: Annotated[Path | None, typer.Option(help="draw memorized fraction against steps (.png .pdf .svg)")] = None,
     dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float32",
     seed: Annotated[int | None, typer.Option(help="of points, labels, weights and draws [0, or the plan's]")] = None,
@@ -99,6 +108,7 @@ def memorize(
         points, dim = (
             sample_of_plan.get(name) if value is None else value for name, value in (("points", points), ("dim", dim))
         )
+    place = choose(devices=devices, coordinator=coordinator, processes=processes, process=process)
     for file in (plot, output):
         check_writable(file)
     read = {f"DATA {data}": None if data is None else Path(data), f"--labels {labels}": labels, f"--plan {plan}": plan}
@@ -126,7 +136,10 @@ def memorize(
     )
     if wanted is not None:
         memorize_search.check_size(sample, wanted)
-    record, interrupted = memorize_run.run(sample, settings, quiet=as_json), False
+    quiet = as_json or not place.reports
+    record, interrupted = memorize_run.run(sample, settings | {"devices": place.devices}, quiet=quiet), False
+    if not place.reports:
+        return
     if wanted is not None:
         found = memorize_search.run(sample, wanted, activation=settings["activation"], quiet=as_json)
         record, interrupted = record.model_copy(update={"search": found}), not found.finished

@@ -1,0 +1,116 @@
+"""One network across devices: the numbers of one device, and one sum of the batch's outputs a step."""
+
+import json
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import shard_runs
+from shard_runs import BATCH, CASES, TYPES, outputs_on_one
+from tightwidth import memorize, sampling
+from tightwidth.errors import InputError
+from tightwidth.network import preactivations
+from tightwidth.neuron_shards import NeuronShards, neuron_mesh
+from tightwidth.packed_gates import PackedGates
+
+SCRIPT = Path(shard_runs.__file__)
+TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
+
+
+def start(*arguments):
+    """Start the script in a process of its own."""
+    return subprocess.Popen([sys.executable, str(SCRIPT), *map(str, arguments)], stdout=subprocess.PIPE, text=True)
+
+
+def result_of(process):
+    """Return what a process found, form by form and type by type."""
+    said, _ = process.communicate(timeout=300)
+    (line,) = [line for line in said.splitlines() if line.startswith("{")]
+    return json.loads(line)["found"]
+
+
+def check_against_one_device(found, n_devices):
+    """Compare outputs, whole networks and counts with those of one device."""
+    for dtype, rows in zip(TYPES, found, strict=True):
+        for case, (h, seen, whole, places) in zip(CASES, rows, strict=True):
+            expected, seen_by_one, _, _ = outputs_on_one(case, dtype)
+            size = np.abs(expected).max()
+            assert size > 0.5
+            np.testing.assert_allclose(h, expected, atol=TOLERANCE[dtype] * size, err_msg=f"{case} {dtype}")
+            np.testing.assert_allclose(whole, expected, atol=TOLERANCE[dtype] * size)
+            assert seen[:2] == seen_by_one[:2]
+            assert seen[2] == pytest.approx(seen_by_one[2], rel=TOLERANCE[dtype])
+            assert places == n_devices
+
+
+def test_virtual_devices_give_what_one_device_gives():
+    check_against_one_device(result_of(start("virtual", 3)), 3)
+
+
+@pytest.mark.slow
+def test_two_processes_give_what_one_device_gives():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    processes = [start(address, 2, i) for i in range(2)]
+    for process in processes:
+        check_against_one_device(result_of(process), 2)
+
+
+def test_a_step_has_one_sum_across_devices_of_as_many_numbers_as_the_batch_has():
+    code = f"""
+import sys; sys.path.insert(0, {str(SCRIPT.parent)!r})
+import jax; jax.config.update("jax_num_cpu_devices", 2)
+import numpy as np
+import shard_runs
+from tightwidth import neuron_shards
+shards = neuron_shards.NeuronShards(neuron_shards.neuron_mesh())
+for case in shard_runs.CASES:
+    net, run, X, y = shard_runs.start(case, "float32")
+    numbers = np.float32(1), np.asarray(jax.random.key_data(run.key)), np.int32(3)
+    lowered = neuron_shards._steps.lower(
+        run.loss, run.batch_size, "threefry2x32", shards.begin(net), shards.sample(X, y, net), *numbers, shards.mesh
+    )
+    print(lowered.compile().compiled.as_text())
+    print("NEXT")
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300).stdout
+    programs = said.split("NEXT")[:-1]
+    assert len(programs) == len(CASES)
+    for program in programs:
+        across = re.findall(r"= (\S+) (all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter)", program)
+        assert [(re.sub(r"\{.*", "", shape), what) for shape, what in across] == [(f"f32[{BATCH}]", "all-reduce")]
+
+
+def test_one_device_is_a_mesh_too_and_its_memorization_that_of_none():
+    X, y = sampling.random_points(64, 8, seed=0)
+    usual, shared = (memorize(X, y, loss="perceptron", devices=devices) for devices in (None, jax.devices()))
+    assert shared.fraction_memorized_last == usual.fraction_memorized_last == 1
+    assert (shared.n_steps, shared.n_pairs) == (usual.n_steps, usual.n_pairs)
+    np.testing.assert_allclose(shared.predict(X), usual.predict(X), atol=1e-5)
+    assert shared.device == "1 x cpu"
+
+
+def test_gates_are_kept_in_bits_and_the_neurons_filled_up_are_shut():
+    net, _, X, y = shard_runs.start(CASES[0], "float32")
+    shards = NeuronShards(neuron_mesh())
+    kept = shards.sample(X, y, net).cached
+    assert isinstance(kept, PackedGates)
+    gates, z = np.asarray(kept.all()), np.asarray(preactivations(net.W_half, X))
+    np.testing.assert_array_equal(gates[:, : net.q], z > 0)
+    assert gates.shape[1] == shards.width(net.q) == 24
+    assert not gates[:, net.q :].any()
+    assert kept.bits.nbytes * 8 == gates.size
+
+
+@pytest.mark.parametrize("devices", [[], ["cpu"], jax.devices() * 2])
+def test_something_else_than_devices_is_refused(devices):
+    X, y = sampling.random_points(16, 4, seed=0)
+    with pytest.raises(InputError, match="must be one or more devices of JAX, each once"):
+        memorize(X, y, devices=devices)
