@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from tightwidth import __version__
-from tightwidth.cli import interrupts
+from tightwidth.cli import compiled_programs, interrupts
 from tightwidth.cli.errors import describe, is_bad_input
 from tightwidth.cli.fit import fit
 from tightwidth.cli.memorize import memorize
@@ -61,6 +61,7 @@ def _tightwidth(
 
 def main() -> None:
     """Run the command: exit 0 when done, 1 if the run missed its goal, 2 on bad input, 130 when interrupted."""
+    compiled_programs.keep()
     code = _status()
     if code == INTERRUPTED:
         typer.echo("tightwidth: interrupted", err=True)
