@@ -15,7 +15,7 @@ import shard_runs
 from shard_runs import BATCH, CASES, TYPES, outputs_on_one
 from tightwidth import memorize, sampling
 from tightwidth.errors import InputError
-from tightwidth.network import preactivations
+from tightwidth.network import Tangent, preactivations
 from tightwidth.neuron_shards import NeuronShards, neuron_mesh
 from tightwidth.packed_gates import PackedGates
 
@@ -99,6 +99,7 @@ def test_one_device_is_a_mesh_too_and_its_memorization_that_of_none():
 
 def test_gates_are_kept_in_bits_and_the_neurons_filled_up_are_shut():
     net, _, X, y = shard_runs.start(CASES[0], "float32")
+    assert isinstance(net, Tangent)
     shards = NeuronShards(neuron_mesh())
     kept = shards.sample(X, y, net).cached
     assert isinstance(kept, PackedGates)
@@ -107,6 +108,33 @@ def test_gates_are_kept_in_bits_and_the_neurons_filled_up_are_shut():
     assert gates.shape[1] == shards.width(net.q) == 24
     assert not gates[:, net.q :].any()
     assert kept.bits.nbytes * 8 == gates.size
+
+
+def test_a_kernel_matrix_has_the_same_bits_from_several_devices():
+    code = """
+import jax; jax.config.update("jax_num_cpu_devices", 3)
+import numpy as np
+import tightwidth as tw
+X, _ = tw.sampling.random_points(1300, 6, seed=0)
+kernel = tw.tangent_kernel.expected_kernel("relu")
+one = tw.kernels.gram(kernel, X)
+used = set()
+start = tw.kernels.Tiling.start
+def noted(tiling, i, j):
+    tile = start(tiling, i, j)
+    for leaf in jax.tree.leaves(tile):
+        used.update(map(str, leaf.devices() if isinstance(leaf, jax.Array) else ()))
+    return tile
+tw.kernels.Tiling.start = noted
+several = tw.kernels.gram(kernel, X, devices=jax.devices())
+assert (several == one).all() and several.dtype == np.float32
+assert len(used) == 3, used
+blocks = [block for _, block in tw.kernels.gram_blocks(kernel, X, block_rows=200, devices=jax.devices())]
+assert (np.concatenate(blocks) == one).all()
+v = np.arange(1300.0)
+assert (tw.kernels.gram_product(kernel, v, X, devices=jax.devices()) == tw.kernels.gram_product(kernel, v, X)).all()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
 
 
 @pytest.mark.parametrize("devices", [[], ["cpu"], jax.devices() * 2])

@@ -14,10 +14,10 @@ import os
 import threading
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from itertools import islice
+from itertools import cycle, islice
 from typing import Any, TypeVar
 
 import equinox as eqx
@@ -54,10 +54,12 @@ class ThreadSettings:
     Contexts of one thread say nothing to another.
     """
 
-    def __init__(self) -> None:
-        """Read the settings of this thread."""
+    def __init__(self, device: Any = None) -> None:
+        """Read the settings of this thread, but for the device if one is given."""
         config: Any = jax.config  # its attributes are made at import
         self.device, self.precision = config.jax_default_device, config.jax_default_matmul_precision
+        if device is not None:
+            self.device = device
 
     @property
     def device_kind(self) -> str:
@@ -95,9 +97,10 @@ class Tiling:
         self.sizes = (tile_size(len(self.X)), tile_size(len(self.Z)))
         self.is_symmetric = Z is None
         self._prepare, self._compute, self._finish, self._diagonal = prepare, compute, finish, diagonal
+        self.devices: Sequence[Any] = ()  # that compute tiles in turn; none: the one of the caller
         self._is_compiled = False
         self._lock = threading.Lock()
-        self._rows: dict[tuple[bool, int], Rows] = {}
+        self._rows: dict[tuple[Any, bool, int], Rows] = {}
         self._cuts = [
             [slice(start, min(n, start + size)) for start in range(0, n, size)]
             for n, size in zip(self.shape, self.sizes, strict=True)
@@ -122,7 +125,7 @@ class Tiling:
         return points if len(points) == size else np.pad(points, ((0, size - len(points)), (0, 0)))
 
     def _prepared(self, axis: int, index: int) -> Rows:
-        which = (bool(axis) and not self.is_symmetric, index)
+        which = (ThreadSettings().device, bool(axis) and not self.is_symmetric, index)
         with self._lock:
             if which not in self._rows:
                 with self._settings():
@@ -174,15 +177,19 @@ class Tiling:
         caller's thread, so that each compiled function is compiled once.
         """
         ahead = iter(places)
+        settings = [ThreadSettings(device) for device in self.devices] or [ThreadSettings()]
+
+        def one(i: int, j: int) -> Used:
+            return use(i, j, self.tile(i, j))
+
         for i, j in islice(ahead, 0 if self._is_compiled else 2):
-            yield use(i, j, self.tile(i, j))
+            yield settings[0].run(one, i, j)
         self._is_compiled = True
         begun: deque[Future[Used]] = deque()
-        workers = ThreadPoolExecutor(WORKERS, "tightwidth-tiles")
-        settings = ThreadSettings()
+        workers = ThreadPoolExecutor(max(WORKERS, len(settings)), "tightwidth-tiles")
         try:
-            for i, j in ahead:
-                begun.append(workers.submit(settings.run, lambda i, j: use(i, j, self.tile(i, j)), i, j))
+            for (i, j), where in zip(ahead, cycle(settings)):
+                begun.append(workers.submit(where.run, one, i, j))
                 if len(begun) > AHEAD * WORKERS:
                     yield begun.popleft().result()
             while begun:

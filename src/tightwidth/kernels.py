@@ -4,13 +4,14 @@ A kernel says what it is for one pair of points, `Kernel.of_points`.  Kernels th
 time override `Kernel.tiling`; everything here goes through the tiles that it returns (`tightwidth.kernel_tiles`).
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from tightwidth.contradictions import check_table
+from tightwidth.devices import check_devices
 from tightwidth.errors import DataError, InputError
 from tightwidth.kernel_tiles import TILE, Kernel, Tiling, copy_transposed
 from tightwidth.memory import check_fits
@@ -73,7 +74,9 @@ def check_kernel(kernel: Any) -> None:
         raise InputError(message)
 
 
-def gram_steps(kernel: Kernel, X: Any, Z: Any = None) -> Generator[Progress, None, Float[np.ndarray, "m n"]]:
+def gram_steps(
+    kernel: Kernel, X: Any, Z: Any = None, *, devices: Sequence[Any] | None = None
+) -> Generator[Progress, None, Float[np.ndarray, "m n"]]:
     """Compute a kernel matrix in memory, yielding after every tile; the matrix is the generator's return value.
 
     Raises
@@ -91,7 +94,7 @@ def gram_steps(kernel: Kernel, X: Any, Z: Any = None) -> Generator[Progress, Non
         f"a kernel matrix of {shape[0]} x {shape[1]} {X.dtype} entries",
         "take it in blocks (gram_blocks), on disk (data.save_gram) or as a product (gram_product)",
     )
-    tiling = kernel.tiling(X, Z)
+    tiling = _tiling(kernel, X, Z, devices)
     rows, columns = tiling.cuts(0), tiling.cuts(1)
     out = np.empty(shape, X.dtype)
 
@@ -105,7 +108,14 @@ def gram_steps(kernel: Kernel, X: Any, Z: Any = None) -> Generator[Progress, Non
     return out
 
 
-def gram(kernel: Kernel, X: Any, Z: Any = None) -> Float[np.ndarray, "m n"]:
+def _tiling(kernel: Kernel, X: np.ndarray, Z: np.ndarray | None, devices: Sequence[Any] | None) -> Tiling:
+    """Return the tiles of the matrix, computed by these devices in turn."""
+    tiling = kernel.tiling(X, Z)
+    tiling.devices = () if devices is None else check_devices(devices, local=True)
+    return tiling
+
+
+def gram(kernel: Kernel, X: Any, Z: Any = None, *, devices: Sequence[Any] | None = None) -> Float[np.ndarray, "m n"]:
     """Return the kernel matrix ``K[i, j] = k(x_i, z_j)``.
 
     Parameters
@@ -115,6 +125,9 @@ def gram(kernel: Kernel, X: Any, Z: Any = None) -> Float[np.ndarray, "m n"]:
     X, Z
         Points, [m, d] and [n, d]; float64 unless both are float32.  Without Z the matrix is K(X, X), symmetric to the
         bit.
+    devices
+        Of this process, which compute tiles in turn, such as ``jax.local_devices()``; None: one.  Devices of one kind
+        give the bits of one.
 
     Returns
     -------
@@ -132,11 +145,17 @@ def gram(kernel: Kernel, X: Any, Z: Any = None) -> Float[np.ndarray, "m n"]:
     -----
     K(X, X) costs half the products of K(X, Z).
     """
-    return finished(gram_steps(kernel, X, Z))
+    return finished(gram_steps(kernel, X, Z, devices=devices))
 
 
 def gram_blocks(
-    kernel: Kernel, X: Any, Z: Any = None, *, block_rows: int | None = None, first_row: int = 0
+    kernel: Kernel,
+    X: Any,
+    Z: Any = None,
+    *,
+    block_rows: int | None = None,
+    first_row: int = 0,
+    devices: Sequence[Any] | None = None,
 ) -> Iterator[tuple[slice, Float[np.ndarray, "rows n"]]]:
     """Yield the kernel matrix in blocks of rows: (which rows, block).
 
@@ -150,6 +169,8 @@ def gram_blocks(
         Rows in a block, 512 if None; the last block may have fewer.
     first_row
         Where to begin, to go on after a stop.
+    devices
+        As for `gram`.
 
     Raises
     ------
@@ -172,7 +193,7 @@ def gram_blocks(
             f"begin at row 0 or later"
         )
         raise InputError(message)
-    return _blocks(kernel.tiling(X, Z), size, first_row)
+    return _blocks(_tiling(kernel, X, Z, devices), size, first_row)
 
 
 def _blocks(tiling: Tiling, size: int, first_row: int) -> Iterator[tuple[slice, np.ndarray]]:
@@ -204,7 +225,9 @@ def _strip(tiling: Tiling, index: int) -> np.ndarray:
     return strip
 
 
-def product_steps(kernel: Kernel, V: Any, X: Any, Z: Any = None) -> Generator[Progress, None, Float[np.ndarray, "..."]]:
+def product_steps(
+    kernel: Kernel, V: Any, X: Any, Z: Any = None, *, devices: Sequence[Any] | None = None
+) -> Generator[Progress, None, Float[np.ndarray, "..."]]:
     """Compute ``K V`` without storing K, yielding after every tile; the product is the return value.
 
     Raises
@@ -222,7 +245,7 @@ def product_steps(kernel: Kernel, V: Any, X: Any, Z: Any = None) -> Generator[Pr
             f"each column of K"
         )
         raise DataError(message)
-    tiling = kernel.tiling(X, Z)
+    tiling = _tiling(kernel, X, Z, devices)
     rows, columns = tiling.cuts(0), tiling.cuts(1)
     out = np.zeros((len(X), *V.shape[1:]))
     for done, (i, j, tile) in enumerate(tiling.tiles(), start=1):
@@ -234,12 +257,14 @@ def product_steps(kernel: Kernel, V: Any, X: Any, Z: Any = None) -> Generator[Pr
     return out
 
 
-def gram_product(kernel: Kernel, V: Any, X: Any, Z: Any = None) -> Float[np.ndarray, "..."]:
+def gram_product(
+    kernel: Kernel, V: Any, X: Any, Z: Any = None, *, devices: Sequence[Any] | None = None
+) -> Float[np.ndarray, "..."]:
     """Return ``K V`` in float64, K = k(X, Z) or k(X, X), without storing K.
 
     Parameters
     ----------
-    kernel, X, Z
+    kernel, X, Z, devices
         As for `gram`.
     V
         [n] or [n, k].
@@ -253,7 +278,7 @@ def gram_product(kernel: Kernel, V: Any, X: Any, Z: Any = None) -> Float[np.ndar
     -----
     The entries of K have the precision of the points; sums are float64.
     """
-    return finished(product_steps(kernel, V, X, Z))
+    return finished(product_steps(kernel, V, X, Z, devices=devices))
 
 
 def diagonal(kernel: Kernel, X: Any) -> Float[np.ndarray, " m"]:

@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 from tightwidth import sphere
 from tightwidth.activations import Activation
+from tightwidth.devices import check_devices
 from tightwidth.losses import Loss, fraction_memorized
 from tightwidth.memorization_request import (
     check_contradictions,
@@ -26,7 +27,7 @@ from tightwidth.memorization_request import (
 from tightwidth.memorization_result import MemorizeResult
 from tightwidth.memorization_run import Run, Running, certified_by
 from tightwidth.network import n_parameters, network_learning_rate
-from tightwidth.neuron_shards import NeuronShards, OneDevice, check_devices, neuron_mesh
+from tightwidth.neuron_shards import NeuronShards, OneDevice, neuron_mesh
 from tightwidth.plan_table import PlanTable
 from tightwidth.planning import Plan, plan_memorization
 from tightwidth.precision import stepwise

@@ -6,7 +6,6 @@ and draws are on all devices.  The number of neurons is filled up to a multiple 
 those that fill it up never move.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -18,7 +17,6 @@ from jaxtyping import Array, Float, Int32, UInt32
 
 from tightwidth import algorithm1
 from tightwidth.algorithm1 import Algorithm1, Seen, State
-from tightwidth.errors import InputError
 from tightwidth.losses import Loss
 from tightwidth.network import BLOCK_ELEMENTS, Network, Plain, network_dtype, predict
 from tightwidth.packed_gates import PackedGates, all_of, packed, part_of, slope_of
@@ -108,8 +106,8 @@ class NeuronShards(eqx.Module):
         key = np.asarray(jax.random.key_data(settings.key))  # as numbers, which every process may give to all
         numbers = np.asarray(settings.learning_rate), key, np.asarray(n, np.int32)
         kind = str(jax.random.key_impl(settings.key))
-        numbers = self._everywhere(numbers)
-        return _steps(settings.loss, settings.batch_size, kind, state, source, *numbers, self.mesh)
+        eta, key, n_steps = self._everywhere(numbers)
+        return _steps(settings.loss, settings.batch_size, kind, state, source, eta, key, n_steps, self.mesh)
 
     @follows_dtype
     def outputs(self, state: Placed, source: FiniteSample) -> Float[np.ndarray, " m"]:
@@ -183,21 +181,6 @@ class OneDevice(eqx.Module):
     def device_kind(self) -> str:
         """What the device is, in words."""
         return next(iter(jnp.zeros(()).devices())).device_kind
-
-
-def check_devices(devices: Sequence[Any]) -> list[Any]:
-    """Return the devices as a list.
-
-    Raises
-    ------
-    InputError
-        If there are none, one stands twice, or something else than a device.
-    """
-    listed = list(devices)
-    if not listed or not all(isinstance(device, jax.Device) for device in listed) or len(set(listed)) < len(listed):
-        message = f"devices={devices!r} must be one or more devices of JAX, each once, such as jax.devices()"
-        raise InputError(message)
-    return listed
 
 
 def _spec(leaf: Any) -> PartitionSpec:
