@@ -25,6 +25,7 @@ from tightwidth.capacity_request import (
     widest,
 )
 from tightwidth.capacity_result import Attempt, Capacity, Form, Purpose, Smallest, smallest_of
+from tightwidth.long_jobs import finished, told
 from tightwidth.losses import Loss
 from tightwidth.network import Network
 from tightwidth.padded_runs import Finished, RunSpec, Shape, can_pad_pairs, padded_size, run_side_by_side
@@ -164,11 +165,7 @@ def smallest_widths(
     (3, True)
     """
     searching = smallest_widths_steps(X, y, activation=activation, seeds=seeds, budget=budget, seed=seed)
-    while True:
-        try:
-            next(searching)
-        except StopIteration as end:
-            return end.value
+    return finished(searching)
 
 
 def smallest_widths_steps(

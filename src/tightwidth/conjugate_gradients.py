@@ -16,6 +16,7 @@ from scipy.linalg import eigvalsh_tridiagonal
 
 from tightwidth.errors import ConditioningError, DataError, InputError
 from tightwidth.linear_solves import TRUSTED, Solution, check_ridge, check_right_sides, column_norms, condition_limit
+from tightwidth.long_jobs import finished
 from tightwidth.spectrum import Product
 
 MOST_STEPS = 1000
@@ -41,12 +42,7 @@ def solve(product: Product, Y: Any, **settings: Any) -> Solution:
     >>> solve(lambda v: K @ v, np.array([3.0, 3.0])).alpha
     array([1., 1.])
     """
-    iteration = steps(product, Y, **settings)
-    while True:
-        try:
-            next(iteration)
-        except StopIteration as stop:
-            return stop.value
+    return finished(steps(product, Y, **settings))
 
 
 def steps(

@@ -14,6 +14,7 @@ from tightwidth.contradictions import check_table
 from tightwidth.devices import check_devices
 from tightwidth.errors import DataError, InputError
 from tightwidth.kernel_tiles import TILE, Kernel, Tiling, copy_transposed
+from tightwidth.long_jobs import finished
 from tightwidth.memory import check_fits
 from tightwidth.precision import in_precision_of
 
@@ -23,7 +24,6 @@ __all__ = [
     "Tiling",
     "checked_points",
     "diagonal",
-    "finished",
     "gram",
     "gram_blocks",
     "gram_product",
@@ -293,12 +293,3 @@ def diagonal(kernel: Kernel, X: Any) -> Float[np.ndarray, " m"]:
     points, _ = checked_points(X)
     with in_precision_of(points):
         return np.asarray(kernel.diagonal(points))
-
-
-def finished(steps: Generator[Any, None, Any]) -> Any:
-    """Run a generator to its end and return what it returns."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            return stop.value

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from tightwidth import sphere
 from tightwidth.activations import Activation
 from tightwidth.devices import check_devices
+from tightwidth.long_jobs import finished, told
 from tightwidth.losses import Loss, fraction_memorized
 from tightwidth.memorization_request import (
     check_contradictions,
@@ -151,11 +152,7 @@ def memorize(
         seed=seed,
         devices=devices,
     )
-    while True:
-        try:
-            next(events)
-        except StopIteration as end:
-            return end.value
+    return finished(events)
 
 
 def memorize_steps(
@@ -207,13 +204,7 @@ def _memorize(
 ) -> Generator[Event, None, MemorizeResult]:
     started = time.perf_counter()
     (m, d), R = X.shape, sphere.R_of_sample(X, seed=settings.seed)
-    planning = plan_memorization(X, y, settings, R=R)
-    while True:
-        try:
-            yield Tried(next(planning))
-        except StopIteration as end:
-            plan: Plan = end.value
-            break
+    plan = yield from told(plan_memorization(X, y, settings, R=R), Tried)
     yield Planned(plan)
     demanded = worst_case(
         X,

@@ -17,6 +17,7 @@ from tightwidth.calibration import ROWS, WIDTHS, SecondsAStep, calibrate
 from tightwidth.certified_rows import Learning, learning_row
 from tightwidth.errors import InputError
 from tightwidth.learning_plans import learning_plan
+from tightwidth.long_jobs import finished
 from tightwidth.losses import Loss, check_lipschitz, loss_at_0
 from tightwidth.memorization_request import check_contradictions, check_points, check_settings, check_size
 from tightwidth.memorizing_plans import LARGEST_DRAWN, POINTS_FOR_MANY, memorizing_plan, plan_for_many_points
@@ -122,11 +123,7 @@ def plan(
         seed=seed,
         calibrated=calibrated,
     )
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
+    return finished(steps)
 
 
 def plan_steps(

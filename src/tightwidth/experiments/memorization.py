@@ -16,6 +16,7 @@ from tightwidth import activations, losses
 from tightwidth.activations import Activation, check_decent
 from tightwidth.experiments.experiment import Config, Experiment, OutputScale, Values
 from tightwidth.experiments.samples import SPHERE, check_inputs, n_features_of, random_labels_on
+from tightwidth.long_jobs import finished
 from tightwidth.network import draw_W_half, gates_of, n_parameters
 from tightwidth.padded_runs import Finished, RunSpec, Shape, can_pad_pairs, padded_size, run_side_by_side
 from tightwidth.run_settings import weights_key
@@ -158,16 +159,11 @@ def run(configs: Sequence[MemorizationConfig]) -> Iterator[tuple[int, Values]]:
             batch_size=first.batch_size,
             n_looks=n_looks(first),
         )
-        while True:
-            try:
-                next(running)
-            except StopIteration as end:
-                for place, finished in zip(places, end.value, strict=True):
-                    yield place, values_of(configs[place], finished)
-                break
+        for place, done in zip(places, finished(running), strict=True):
+            yield place, values_of(configs[place], done)
 
 
-def values_of(config: MemorizationConfig, finished: Finished) -> Values:
+def values_of(config: MemorizationConfig, done: Finished) -> Values:
     """Return what was measured: shares memorized, steps, and for several shares how many steps they took.
 
     ``steps_to_X`` is the first look at which the mean over the iterates so far leaves at most X unmemorized, or where
@@ -176,9 +172,9 @@ def values_of(config: MemorizationConfig, finished: Finished) -> Values:
     m, d, q = config.shape
     steps_to: Values = {}
     for share in SHARES:
-        reached = [look.step for look in finished.looks if look.mean_fraction >= 1 - share]
-        if not reached and finished.ended == "no_gradient" and finished.fraction == 1:
-            last = finished.looks[-1]  # no mistake is made any more, and the mean goes on falling
+        reached = [look.step for look in done.looks if look.mean_fraction >= 1 - share]
+        if not reached and done.ended == "no_gradient" and done.fraction == 1:
+            last = done.looks[-1]  # no mistake is made any more, and the mean goes on falling
             reached = [math.ceil((1 - last.mean_fraction) * last.step / share)]
         steps_to[f"steps_to_{share:g}"] = reached[0] if reached else None
     return {
@@ -186,15 +182,15 @@ def values_of(config: MemorizationConfig, finished: Finished) -> Values:
         "n_pairs": q,
         "n_parameters": n_parameters(q, d),
         "parameters_per_sample": n_parameters(q, d) / m,
-        "fraction": finished.fraction,
-        "fraction_mean": finished.mean_fraction,
-        "ended": finished.ended,
-        "n_steps": finished.n_steps,
+        "fraction": done.fraction,
+        "fraction_mean": done.mean_fraction,
+        "ended": done.ended,
+        "n_steps": done.n_steps,
         "n_steps_planned": config.n_steps,
         **steps_to,
         "label_norm_squared": label_norm_squared(config) if config.label_norm else None,
-        "look_steps": [look.step for look in finished.looks],
-        "look_fractions": [look.fraction for look in finished.looks],
+        "look_steps": [look.step for look in done.looks],
+        "look_fractions": [look.fraction for look in done.looks],
     }
 
 

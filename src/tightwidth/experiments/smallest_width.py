@@ -1,7 +1,6 @@
 """The smallest width at which the linear limit memorizes all points, as a function of m and d (Theorem 7)."""
 
 import math
-from typing import Any
 
 from pydantic import Field
 
@@ -9,6 +8,7 @@ from tightwidth import activations, capacity
 from tightwidth.capacity_request import Budget
 from tightwidth.experiments.experiment import Config, Experiment, Values, one_by_one
 from tightwidth.experiments.samples import SPHERE, random_labels_on
+from tightwidth.long_jobs import finished
 from tightwidth.network import n_parameters
 from tightwidth.run_settings import bytes_needed
 
@@ -37,12 +37,7 @@ def measure(config: WidthConfig) -> Values:
         budget=Budget(tangent=config.n_epochs, batch_size=config.batch_size),
         tolerance=config.tolerance,
     )
-    found: Any = None
-    while found is None:
-        try:
-            next(search)
-        except StopIteration as end:
-            found = end.value
+    found = finished(search)
     q = found.widths[0]
     return {
         "n_pairs": q,
