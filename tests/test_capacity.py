@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from tightwidth import activations, capacity, conversions, losses, network
-from tightwidth.capacity import Searching, smallest_widths, smallest_widths_steps, tangent_width
+from tightwidth.capacity import smallest_widths, smallest_widths_steps, tangent_width
 from tightwidth.capacity_request import Budget, check_epochs, check_search_size, check_seeds, lane_bytes, widest
 from tightwidth.capacity_result import Attempt, Capacity, smallest_of
+from tightwidth.capacity_runs import Searching, Trainer
 from tightwidth.errors import DataError, HypothesisError, InputError, MemoryEstimateError
 from tightwidth.network import n_parameters
 from tightwidth.padded_runs import Finished, Look, RunSpec, Shape, run_side_by_side
@@ -78,7 +79,7 @@ class TestBisection:
     @pytest.mark.parametrize("m", [40, 64, 256])
     def test_against_trying_every_width(self, monkeypatch, needed, m):
         oracle = Oracle(dict(zip((5, 6, 7), needed, strict=True)))
-        monkeypatch.setattr(capacity._Trainer, "run", lambda trainer, *args, **more: oracle.run(trainer, *args, **more))
+        monkeypatch.setattr(Trainer, "run", lambda trainer, *args, **more: oracle.run(trainer, *args, **more))
         X, y = random_points(m, D, seed=0)
         events, smallest = finish(tangent_width(X, y, activation=RELU, seeds=(5, 6, 7)))
         slow = tuple(next(q for q in range(1, 1000) if q >= oracle.needed[seed]) for seed in (5, 6, 7))
@@ -92,7 +93,7 @@ class TestBisection:
 
     def test_where_it_gives_up(self, monkeypatch):
         oracle = Oracle({0: 10**9, 1: 4})
-        monkeypatch.setattr(capacity._Trainer, "run", lambda trainer, *args, **more: oracle.run(trainer, *args, **more))
+        monkeypatch.setattr(Trainer, "run", lambda trainer, *args, **more: oracle.run(trainer, *args, **more))
         X, y = random_points(M, D, seed=0)
         _, smallest = finish(tangent_width(X, y, activation=RELU, seeds=(0, 1)))
         assert smallest.widths == (None, 4)
@@ -103,7 +104,7 @@ class TestBisection:
 
     def test_the_tolerance_ends_it_before(self, monkeypatch):
         oracle = Oracle({0: 101})
-        monkeypatch.setattr(capacity._Trainer, "run", lambda trainer, *args, **more: oracle.run(trainer, *args, **more))
+        monkeypatch.setattr(Trainer, "run", lambda trainer, *args, **more: oracle.run(trainer, *args, **more))
         X, y = random_points(M, D, seed=0)
         _, smallest = finish(tangent_width(X, y, activation=RELU, seeds=(0,), tolerance=0.1))
         assert 101 <= smallest.widths[0] <= 112

@@ -8,98 +8,22 @@ for several seeds, each of which draws its own weights and batches; the seeds of
 
 import math
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from tightwidth import losses
 from tightwidth.activations import Activation
-from tightwidth.capacity_request import (
-    Budget,
-    check_budget,
-    check_sample,
-    check_search_size,
-    check_seeds,
-    widest,
-)
-from tightwidth.capacity_result import Attempt, Capacity, Form, Purpose, Smallest, smallest_of
-from tightwidth.long_jobs import finished, told
-from tightwidth.losses import Loss
-from tightwidth.network import Network
-from tightwidth.padded_runs import Finished, RunSpec, Shape, can_pad_pairs, padded_size, run_side_by_side
+from tightwidth.capacity_bisection import bisect
+from tightwidth.capacity_choice import RATES, SCALES, choose
+from tightwidth.capacity_request import Budget, check_budget, check_sample, check_search_size, check_seeds
+from tightwidth.capacity_result import Capacity, Smallest
+from tightwidth.capacity_runs import Searching, Trainer
+from tightwidth.long_jobs import finished
 from tightwidth.precision import stepwise
 
-SCALES = (0.03, 0.1, 0.3, 1.0)  # B, from where gates move freely to where they begin to stick
-RATES = (0.5, 2.0, 8.0)  # eta
-FINER = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
-FINER_SCALE, FINER_RATE = math.sqrt(10 / 3), 2.0
-COOLED = 0.02  # share of the learning rate that is left at the end
 CANDIDATES = 4  # pairs of B and eta that each seed tries: whether a last dead point comes alive is a matter of luck
-CHEAP = 128  # numbers in W': with fewer, compiling another shape costs more than padding
 CHOSEN_AT = 0.35  # of the width of the linear limit
-
-
-@dataclass(frozen=True)
-class Searching:
-    """Report how far a search is: what is being run, steps done of those of this round at most.
-
-    ``attempts`` are those of a round that has just ended, none while it runs.
-    """
-
-    what: str
-    done: int
-    planned: int
-    attempts: tuple[Attempt, ...]
-
-
-class _Trainer:
-    """Run attempts on one sample, side by side."""
-
-    def __init__(
-        self, X: Float[np.ndarray, "m d"], y: Float[np.ndarray, " m"], activation: Activation, budget: Budget
-    ) -> None:
-        self.X, self.y, self.activation, self.budget = X, y, activation, budget
-        self.m, self.d = X.shape
-        self.largest_batch = max(self.budget.batch_size, self.budget.finite_batch_size)
-
-    def steps(self, purpose: Purpose) -> int:
-        return self.budget.n_steps(purpose, self.m)
-
-    def widest(self, n_lanes: int) -> int:
-        return widest(self.m, self.d, self.X.itemsize, n_lanes=n_lanes, batch_size=self.largest_batch)
-
-    def run(
-        self, specs: Sequence[RunSpec], loss: Loss, what: str, n_lanes: int, *, one_a_seed: bool = True
-    ) -> Generator[Searching, None, list[Finished]]:
-        """Run until everything is memorized, by one run of every seed or by all, or all steps are taken."""
-        pads = can_pad_pairs(self.activation, specs[0].B)
-        alike = pads or len({spec.q for spec in specs}) == 1
-        groups = [list(specs)] if alike else [[spec] for spec in specs]
-        finished: list[Finished] = []
-        for group in groups:
-            q = max(spec.q for spec in group)
-            Q = max(padded_size(q), padded_size(math.ceil(CHEAP / self.d))) if pads else q
-            shape = Shape(self.m, self.d, Q, n_lanes if alike else 1)
-            planned = max(spec.n_steps for spec in group)
-            running = run_side_by_side(
-                group,
-                shape,
-                activation=self.activation,
-                loss=loss,
-                batch_size=self.budget.batch_of("tangent" if math.isinf(specs[0].B) else "finite"),
-                n_looks=100,
-                target=1.0,
-                one_a_seed=one_a_seed,
-            )
-            while True:
-                try:
-                    yield Searching(what, next(running), planned, ())
-                except StopIteration as end:
-                    finished += end.value
-                    break
-        return finished
 
 
 def smallest_widths(
@@ -225,12 +149,12 @@ def search(
     -----
     A bisection takes it that what a width can do a larger one can do too, which training makes likely and not certain.
     """
-    trainer = _Trainer(X, y, activation, budget or Budget())
+    trainer = Trainer(X, y, activation, budget or Budget())
     tangent = yield from tangent_width(X, y, activation=activation, seeds=seeds, budget=budget)
     narrow = max(1, round(CHOSEN_AT * max(tangent.found, default=2 * math.ceil(trainer.m / trainer.d))))
-    choice = yield from _choose(trainer, seeds[0], narrow)
+    choice = yield from choose(trainer, seeds[0], narrow)
     candidates = [(run.output_scale, run.learning_rate) for run in choice[:CANDIDATES]]
-    finite = yield from _bisect(trainer, "finite", seeds, narrow, candidates)
+    finite = yield from bisect(trainer, "finite", seeds, narrow, candidates)
     return Capacity(trainer.m, trainer.d, tuple(seeds), choice, tangent, finite)
 
 
@@ -244,86 +168,6 @@ def tangent_width(
     tolerance: float = 0.0,
 ) -> Generator[Searching, None, Smallest]:
     """Find the smallest widths of the linear limit alone, up to a share ``tolerance`` of them."""
-    trainer = _Trainer(X, y, activation, budget or Budget())
+    trainer = Trainer(X, y, activation, budget or Budget())
     first = max(1, math.ceil(trainer.m / trainer.d))
-    return (yield from _bisect(trainer, "tangent", seeds, first, [(math.inf, 1.0)], tolerance))
-
-
-def _choose(trainer: _Trainer, seed: int, q: int) -> Generator[Searching, None, tuple[Attempt, ...]]:
-    """Compare pairs (B, eta) by the share that short runs memorize: on a grid, then beside its best; best first."""
-    n_steps, hinge = trainer.steps("choice"), losses.get("hinge")
-    what, n_lanes = f"choosing B and eta at {q} pairs", len(SCALES) * len(RATES)
-
-    def compare(points: list[tuple[float, float]]) -> Generator[Searching, None, list[Attempt]]:
-        specs = [RunSpec(trainer.X, trainer.y, q, B, eta, n_steps, seed, COOLED * eta) for B, eta in points]
-        finished = yield from trainer.run(specs, hinge, what, n_lanes, one_a_seed=False)
-        runs = _attempts("choice", specs, finished)
-        yield Searching(what, n_steps, n_steps, tuple(runs))
-        return sorted(runs, key=_merit)
-
-    coarse = yield from compare([(B, eta) for B in SCALES for eta in RATES])
-    B, eta = coarse[0].output_scale, coarse[0].learning_rate
-    finer = yield from compare([(B * FINER_SCALE**i, eta * FINER_RATE**j) for i, j in FINER])
-    return tuple(sorted(coarse + finer, key=_merit))
-
-
-def _merit(run: Attempt) -> tuple[float, int]:
-    """Order runs by the share memorized, those that memorized everything by how soon."""
-    return -run.fraction, run.n_steps
-
-
-def _attempts(form: Purpose, specs: Sequence[RunSpec], finished: Sequence[Finished]) -> list[Attempt]:
-    return [
-        Attempt(form, spec.seed, spec.q, spec.B, spec.learning_rate, run.looks[-1].step, run.fraction)
-        for spec, run in zip(specs, finished, strict=True)
-    ]
-
-
-def _bisect(
-    trainer: _Trainer,
-    form: Form,
-    seeds: Sequence[int],
-    first: int,
-    candidates: Sequence[tuple[float, float]],
-    tolerance: float = 0.0,
-) -> Generator[Searching, None, Smallest]:
-    """Bracket and bisect the smallest width of every seed, one round for all seeds side by side."""
-    loss = losses.get("perceptron" if form == "tangent" else "hinge")
-    n_steps, cooled = trainer.steps(form), None if form == "tangent" else COOLED
-    too_few = dict.fromkeys(seeds, 0)
-    enough: dict[int, int | None] = dict.fromkeys(seeds)
-    networks: dict[int, Network | None] = dict.fromkeys(seeds)
-    attempts: list[Attempt] = []
-    n_lanes = len(seeds) * len(candidates)
-    most = trainer.widest(n_lanes)
-    while True:
-        widths = {seed: _next_width(too_few[seed], enough[seed], first, most, tolerance) for seed in seeds}
-        tried = {seed: q for seed, q in widths.items() if q is not None}
-        if not tried:
-            break
-        numbers = ", ".join(str(q) for q in sorted(set(tried.values())))
-        what = f"{'linear limit' if form == 'tangent' else 'finite B'}: {numbers} pairs"
-        specs = [
-            RunSpec(trainer.X, trainer.y, q, B, eta, n_steps, seed, cooled and cooled * eta)
-            for seed, q in tried.items()
-            for B, eta in candidates
-        ]
-        finished = yield from trainer.run(specs, loss, what, n_lanes)
-        runs = _attempts(form, specs, finished)
-        for seed, q in tried.items():
-            done = [run.network for one, run in zip(runs, finished, strict=True) if one.seed == seed and one.is_enough]
-            if done:
-                enough[seed], networks[seed] = q, done[0]
-            else:
-                too_few[seed] = q
-        attempts += runs
-        yield Searching(what, n_steps, n_steps, tuple(runs))
-    return smallest_of(form, tuple(seeds), tuple(attempts), tuple(networks.values()))
-
-
-def _next_width(too_few: int, enough: int | None, first: int, most: int, tolerance: float) -> int | None:
-    """Return the next width to try between one that failed (0: none yet) and one that worked; None: nothing is open."""
-    if enough is None:
-        q = first if too_few == 0 else max(too_few + 1, 3 * too_few // 2)
-        return q if q <= most else None
-    return None if enough - too_few <= max(1, tolerance * enough) else (too_few + enough) // 2
+    return (yield from bisect(trainer, "tangent", seeds, first, [(math.inf, 1.0)], tolerance))

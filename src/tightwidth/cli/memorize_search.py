@@ -4,9 +4,10 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tightwidth.capacity import COOLED, Searching, n_lanes, smallest_widths_steps
+from tightwidth.capacity import n_lanes, smallest_widths_steps
 from tightwidth.capacity_request import Budget, check_epochs, check_search_size, check_seeds
 from tightwidth.capacity_result import Attempt, Form, smallest_of
+from tightwidth.capacity_runs import COOLED, Searching
 from tightwidth.cli import interrupts
 from tightwidth.cli.memorize_data import Sample
 from tightwidth.cli.progress import StepProgress
