@@ -24,7 +24,7 @@ from tightwidth.cli.progress import StepProgress
 from tightwidth.data.rows import RowSource
 from tightwidth.estimators import DepthTwoClassifier, DepthTwoRegressor, NTKClassifier
 from tightwidth.estimators.stream_fit import fit_stream
-from tightwidth.records import FitRecord, ScoreRecord
+from tightwidth.records.fit import FitRecord, ScoreRecord
 
 pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names")  # of calls in Python
 

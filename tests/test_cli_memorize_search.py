@@ -10,7 +10,7 @@ from test_cli_memorize import in_process
 from tightwidth.cli import interrupts, memorize_search
 from tightwidth.errors import MemoryEstimateError
 from tightwidth.network import n_parameters
-from tightwidth.records import MemorizeRecord
+from tightwidth.records.memorization import MemorizeRecord
 
 M, D = 64, 8
 POINTS = ("memorize", "--points", M, "--dim", D)

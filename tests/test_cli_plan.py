@@ -7,7 +7,7 @@ import pytest
 
 from test_cli_memorize import in_process
 from tightwidth.plots.plan import draw
-from tightwidth.records import PlanRecord
+from tightwidth.records.plan import PlanRecord
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 
 from test_records import example
 from tightwidth.plots.memorization import draw, save
-from tightwidth.records import MemorizeRecord
+from tightwidth.records.memorization import MemorizeRecord
 
 MEMORIZED, MEAN, CERTIFIED = "the iterate at hand", "mean over the iterates so far", "certified for that many steps"
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from test_memorization import T, replayed, run
 from tightwidth import __version__
 from tightwidth.cli.memorize_record import record_of
-from tightwidth.records import CurveRecord, LazinessRecord, MemorizeRecord, TrialRecord
+from tightwidth.records.memorization import CurveRecord, LazinessRecord, MemorizeRecord, TrialRecord
 
 NUMBER = (int, float)
 NONE = type(None)

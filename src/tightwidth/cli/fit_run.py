@@ -17,7 +17,7 @@ from tightwidth.estimators import DepthTwoClassifier, DepthTwoRegressor
 from tightwidth.estimators.stream_fit import fit_stream_steps
 from tightwidth.estimators.stream_run import StreamProgress, StreamWarning
 from tightwidth.network import n_parameters
-from tightwidth.records import FitRecord
+from tightwidth.records.fit import FitRecord
 from tightwidth.shared_run import CUT
 
 MEASURES = {"classify": "wrong before they were learnt from", "regress": "mean loss before they were learnt from"}

@@ -9,7 +9,7 @@ from tightwidth.certificates import is_perceptron
 from tightwidth.laziness import Laziness
 from tightwidth.memorization_result import CurvePoint, MemorizeResult
 from tightwidth.network import n_parameters
-from tightwidth.records import CurveRecord, LazinessRecord, MemorizeRecord, TheoremRecord, TrialRecord
+from tightwidth.records.memorization import CurveRecord, LazinessRecord, MemorizeRecord, TheoremRecord, TrialRecord
 from tightwidth.worst_case import WorstCase
 
 MOST_CURVE_POINTS = 200

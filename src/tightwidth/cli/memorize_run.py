@@ -14,7 +14,7 @@ from tightwidth.cli.progress import StepProgress
 from tightwidth.memorization import Event, Planned, Tried, memorize_steps
 from tightwidth.memorization_request import check_run, check_settings
 from tightwidth.memorization_run import Running
-from tightwidth.records import MemorizeRecord
+from tightwidth.records.memorization import MemorizeRecord
 
 FAR = 100  # times a neuron's length: a bound on its displacement that says nothing
 LINE_WIDTH = 120  # of tables that go to a file or a pipe

@@ -13,7 +13,8 @@ from tightwidth.cli.memorize_data import Sample
 from tightwidth.cli.progress import StepProgress
 from tightwidth.errors import InputError
 from tightwidth.network import n_parameters
-from tightwidth.records import AttemptRecord, MemorizeRecord, SearchRecord, SmallestRecord
+from tightwidth.records.memorization import MemorizeRecord
+from tightwidth.records.search import AttemptRecord, SearchRecord, SmallestRecord
 
 SEEDS = 3
 NAMES: dict[Form, str] = {"tangent": "linear limit", "finite": "finite B"}

@@ -19,7 +19,7 @@ from tightwidth.data.rows.statistics import ColumnStatistics
 from tightwidth.data.rows.survey import MissingValues
 from tightwidth.data.rows.targets import ClassCounter, numbers
 from tightwidth.errors import DataError, InputError
-from tightwidth.records import ScoreRecord
+from tightwidth.records.fit import ScoreRecord
 
 
 def _model(path: Path) -> Any:

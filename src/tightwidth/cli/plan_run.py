@@ -17,7 +17,7 @@ from tightwidth.errors import InputError
 from tightwidth.memory import readable_bytes
 from tightwidth.plan_table import PlanRow, PlanTable
 from tightwidth.plans import plan_steps
-from tightwidth.records import ChangeRecord, PlanRecord, PlanRowRecord
+from tightwidth.records.plan import ChangeRecord, PlanRecord, PlanRowRecord
 
 COLUMNS = ("pairs", "parameters", "steps", "B", "rate", "operations", "memory", "time")
 LEAST_WIDTH = 100  # of a terminal, below which some columns are left to the JSON object

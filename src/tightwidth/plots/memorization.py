@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from tightwidth.records import MemorizeRecord
+from tightwidth.records.memorization import MemorizeRecord
 
 INK, MEAN, CERTIFIED = "#1b1b1b", "#1f77b4", "#d62728"  # told apart in grey by their line styles
 

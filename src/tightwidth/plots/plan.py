@@ -5,7 +5,7 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from tightwidth.records import PlanRecord
+from tightwidth.records.plan import PlanRecord
 
 INK, THEOREM, CERTIFIED = "#1b1b1b", "#d62728", "#1f77b4"
 MARKERS = {"theorem": ("s", THEOREM), "limit": ("v", THEOREM), "certified": ("D", INK)}

@@ -1,0 +1,1 @@
+"""Records: what a run leaves behind, as strict JSON; figures and pages are made from them alone."""
