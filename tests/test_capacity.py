@@ -2,11 +2,12 @@
 
 import math
 
+import jax
 import numpy as np
 import pytest
 
 from tightwidth import activations, capacity, conversions, losses, network
-from tightwidth.capacity import smallest_widths, smallest_widths_steps, tangent_width
+from tightwidth.capacity import search, smallest_widths, smallest_widths_steps, tangent_width
 from tightwidth.capacity_request import Budget, check_epochs, check_search_size, check_seeds, lane_bytes, widest
 from tightwidth.capacity_result import Attempt, Capacity, smallest_of
 from tightwidth.capacity_runs import Searching, Trainer
@@ -17,9 +18,9 @@ from tightwidth.precision import stepwise
 from tightwidth.run_settings import weights_key
 from tightwidth.sampling import random_points
 
-M, D = 64, 8
+M, D = 48, 8
 RELU = activations.get("relu")
-BUDGET = Budget(tangent=200, choice=40, finite=200, batch_size=32, finite_batch_size=32)
+BUDGET = Budget(tangent=100, choice=25, finite=100, batch_size=16, finite_batch_size=16)
 
 
 def finish(steps):
@@ -112,6 +113,64 @@ class TestBisection:
         assert len(smallest.attempts) < len(exact.attempts)
 
 
+class Lucky:
+    """Stand in for the runs: long ones know what is needed, and so does one choosing run, if it is lucky."""
+
+    def __init__(self, tangent, finite, is_lucky=True):
+        self.tangent, self.finite, self.is_lucky, self.runs = tangent, finite, is_lucky, []
+
+    def run(self, _trainer, specs, _loss, what, _n_lanes, *, one_a_seed=True):
+        yield Searching(what, 0, 1, ())
+        finished = []
+        for spec in specs:
+            needed = (self.tangent if math.isinf(spec.B) else self.finite)[spec.seed]
+            enough = spec.q >= needed and (one_a_seed or (self.is_lucky and (spec.B, spec.learning_rate) == (0.1, 2.0)))
+            form = "choice" if not one_a_seed else "tangent" if math.isinf(spec.B) else "finite"
+            self.runs.append((form, spec.seed, spec.q))
+            zeros = jax.device_put(np.zeros((spec.q, D), np.float32))
+            own = network.Tangent(zeros, zeros, RELU)
+            finished.append(Finished("steps", 1, (Look(1, 1.0 if enough else 0.5, 0.5, 0.0),), 0.5, own))
+        return finished
+
+
+class TestChoosingRuns:
+    NARROW = 7  # 0.35 of the 20 pairs of the linear limit
+
+    def searched(self, monkeypatch, lucky):
+        monkeypatch.setattr(Trainer, "run", lambda trainer, *args, **more: lucky.run(trainer, *args, **more))
+        events, found = finish(search(*random_points(M, D, seed=0), activation=RELU, seeds=(5, 6)))
+        return [one for event in events for one in event.attempts], found
+
+    @pytest.mark.parametrize("needed", [7, 6, 2, 1])
+    def test_one_that_memorizes_everything_counts(self, monkeypatch, needed):
+        lucky = Lucky({5: 20, 6: 20}, {5: needed, 6: 9})
+        told, found = self.searched(monkeypatch, lucky)
+        assert found.finite.widths == (needed, 9)
+        assert [len(net.W_half) for net in found.finite.networks] == [needed, 9]
+        assert ("finite", 5, self.NARROW) not in lucky.runs, "its width is not tried again"
+        assert max(q for form, seed, q in lucky.runs if (form, seed) == ("finite", 5)) < self.NARROW
+        assert found.finite.best.form == ("choice" if needed == self.NARROW else "finite")
+        assert found.finite.best.n_pairs == needed
+        counted = [run for run in found.finite.attempts if run.form == "choice"]
+        assert [(run.output_scale, run.learning_rate, run.n_pairs) for run in counted] == [(0.1, 2.0, self.NARROW)]
+        from_events = smallest_of("finite", found.seeds, tuple(told), ())
+        assert (from_events.widths, from_events.best) == (found.finite.widths, found.finite.best)
+
+    def test_one_that_does_not_counts_for_nothing(self, monkeypatch):
+        lucky = Lucky({5: 20, 6: 20}, {5: 7, 6: 9}, is_lucky=False)
+        _, found = self.searched(monkeypatch, lucky)
+        assert found.finite.widths == (7, 9)
+        assert ("finite", 5, self.NARROW) in lucky.runs
+        assert {run.form for run in found.finite.attempts} == {"finite"}
+
+    def test_it_counts_although_no_other_run_does(self, monkeypatch):
+        lucky = Lucky({5: 20, 6: 20}, {5: 7, 6: 10**9})
+        _, found = self.searched(monkeypatch, lucky)
+        assert found.finite.widths == (7, None)
+        assert found.finite.best.seed == 5
+        assert found.parameters_per_sample == n_parameters(7, D) / M
+
+
 class TestFound:
     def test_what_was_found_memorizes(self, sample, found):
         X, y = sample
@@ -138,7 +197,7 @@ class TestFound:
             spec = RunSpec(X, y, width, math.inf, 1.0, BUDGET.n_steps("tangent", M), seed)
             running = stepwise(
                 run_side_by_side(
-                    [spec], Shape(M, D, 16, 3), activation=RELU, loss=losses.get("perceptron"), batch_size=32
+                    [spec], Shape(M, D, 16, 3), activation=RELU, loss=losses.get("perceptron"), batch_size=16
                 ),
                 *sample,
             )
@@ -160,16 +219,15 @@ class TestFound:
     def test_the_events_tell_what_the_result_holds(self, searched):
         events, found = searched
         told = [one for event in events for one in event.attempts]
-        assert sorted(told, key=repr) == sorted(
-            [*found.choice, *found.tangent.attempts, *found.finite.attempts], key=repr
-        )
+        finite = [one for one in found.finite.attempts if one.form == "finite"]
+        assert sorted(told, key=repr) == sorted([*found.choice, *found.tangent.attempts, *finite], key=repr)
         assert all(0 <= event.done <= event.planned for event in events)
         for smallest in (found.tangent, found.finite):
             assert smallest_of(smallest.form, found.seeds, tuple(told), ()).widths == smallest.widths
 
     def test_runs_are_no_longer_than_the_budget(self, found):
         for runs in (found.tangent.attempts, found.choice, found.finite.attempts):
-            assert max(a.n_steps for a in runs) == BUDGET.n_steps(runs[0].form, M)
+            assert max(a.n_steps for a in runs) == BUDGET.n_steps(runs[-1].form, M)
 
     def test_a_seed_that_has_a_width_lets_its_other_runs_be(self, found):
         left = [a for a in found.finite.attempts if a.fraction < 1 and a.n_steps < BUDGET.n_steps("finite", M)]
@@ -197,7 +255,7 @@ def test_no_width_is_found_in_a_budget_of_one_step(sample, monkeypatch):
     assert smallest.widths == (None,) * 3
     assert smallest.found == ()
     assert smallest.best is None
-    assert {a.n_pairs for a in smallest.attempts} == {8, 12}
+    assert {a.n_pairs for a in smallest.attempts} == {6, 9}
     empty = smallest_of("finite", (0, 1, 2), (), (None,) * 3)
     assert Capacity(M, D, (0, 1, 2), (), smallest, empty).parameters_per_sample is None
 
@@ -260,7 +318,7 @@ class TestRequest:
 
     def test_memory_is_estimated_before(self, sample, monkeypatch):
         monkeypatch.setattr("tightwidth.memory.machine_memory", lambda: 1e8)
-        text = r"the search with 12 runs of 64 points in 8 dimensions side by side needs about .* fewer seeds"
+        text = rf"the search with 12 runs of {M} points in 8 dimensions side by side needs about .* fewer seeds"
         with pytest.raises(MemoryEstimateError, match=text):
             smallest_widths(*sample)
 

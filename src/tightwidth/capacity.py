@@ -48,8 +48,8 @@ def smallest_widths(
     seeds
         How many searches there are, each with weights and batches of its own.
     budget
-        How long runs may be; None: ``Budget()``.  A width counts as enough if its run memorizes everything within the
-        budget: with more epochs fewer pairs may do.
+        How long runs may be; None: ``Budget()``.  A width counts as enough if a run, be it one that is to choose B and
+        the learning rate, memorizes everything within its budget: with more epochs fewer pairs may do.
     seed
         The first of the seeds; the others follow it.
 
@@ -82,11 +82,11 @@ def smallest_widths(
     --------
     >>> import numpy as np, tightwidth as tw
     >>> rng = np.random.default_rng(0)
-    >>> X, y = rng.standard_normal((64, 8)).astype(np.float32), rng.choice([-1.0, 1.0], 64)
-    >>> budget = tw.capacity.Budget(tangent=400, choice=100, finite=400, finite_batch_size=16)
-    >>> found = tw.capacity.smallest_widths(X, y, budget=budget)
-    >>> len(found.tangent.widths), min(found.finite.found) < min(found.tangent.found)
-    (3, True)
+    >>> X, y = rng.standard_normal((48, 8)).astype(np.float32), rng.choice([-1.0, 1.0], 48)
+    >>> budget = tw.capacity.Budget(tangent=100, choice=25, finite=100, batch_size=16, finite_batch_size=16)
+    >>> found = tw.capacity.smallest_widths(X, y, seeds=1, budget=budget)
+    >>> len(found.tangent.widths), found.finite.found < found.tangent.found
+    (1, True)
     """
     searching = smallest_widths_steps(X, y, activation=activation, seeds=seeds, budget=budget, seed=seed)
     return finished(searching)
@@ -137,8 +137,8 @@ def search(
     seeds
         Of weights and batches; each has its own bisection.
     budget
-        How long runs may be.  A width counts as enough if its run memorizes everything within the budget: with more
-        epochs fewer pairs may do.
+        How long runs may be.  A width counts as enough if a run, be it one that is to choose B and the learning rate,
+        memorizes everything within its budget: with more epochs fewer pairs may do.
 
     Returns
     -------
@@ -153,9 +153,8 @@ def search(
     tangent = yield from tangent_width(X, y, activation=activation, seeds=seeds, budget=budget)
     narrow = max(1, round(CHOSEN_AT * max(tangent.found, default=2 * math.ceil(trainer.m / trainer.d))))
     choice = yield from choose(trainer, seeds[0], narrow)
-    candidates = [(run.output_scale, run.learning_rate) for run in choice[:CANDIDATES]]
-    finite = yield from bisect(trainer, "finite", seeds, narrow, candidates)
-    return Capacity(trainer.m, trainer.d, tuple(seeds), choice, tangent, finite)
+    finite = yield from bisect(trainer, "finite", seeds, narrow, choice.candidates(CANDIDATES), choice=choice)
+    return Capacity(trainer.m, trainer.d, tuple(seeds), choice.attempts, tangent, finite)
 
 
 def tangent_width(

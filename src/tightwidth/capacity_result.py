@@ -14,7 +14,8 @@ Purpose = Literal["tangent", "choice", "finite"]
 class Attempt:
     """Hold one run of the search: its numbers, the steps that it took, and the share that it memorized then.
 
-    Runs of form "choice" choose B and the learning rate of those of form "finite".
+    Runs of form "choice" choose B and the learning rate of those of form "finite", and one that memorizes everything
+    counts as one of them.
     """
 
     form: Purpose
@@ -29,6 +30,10 @@ class Attempt:
     def is_enough(self) -> bool:
         """Whether the whole sample was memorized."""
         return self.fraction >= 1
+
+    def counts_for(self, form: Form) -> bool:
+        """Return whether the run tells of the widths of a form: a short run that failed to choose B tells nothing."""
+        return self.form == form or (form == "finite" and self.form == "choice" and self.is_enough)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +52,9 @@ class Smallest:
 
     @property
     def best(self) -> Attempt | None:
-        """The run that memorized everything with the fewest pairs; None if no run did."""
-        return min((run for run in self.attempts if run.is_enough), key=lambda run: run.n_pairs, default=None)
+        """The run that memorized everything with the fewest pairs, the soonest of them; None if no run did."""
+        enough = [run for run in self.attempts if run.is_enough]
+        return min(enough, key=lambda run: (run.n_pairs, run.n_steps), default=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +78,8 @@ class Capacity:
 def smallest_of(
     form: Form, seeds: tuple[int, ...], attempts: tuple[Attempt, ...], networks: tuple[Network | None, ...]
 ) -> Smallest:
-    """Return the least widths that the runs of one form found, seed by seed; other runs are left out."""
-    attempts = tuple(run for run in attempts if run.form == form)
+    """Return the least widths that runs found, seed by seed; those that do not count for the form are left out."""
+    attempts = tuple(run for run in attempts if run.counts_for(form))
     widths = [
         min((run.n_pairs for run in attempts if run.seed == seed and run.is_enough), default=math.inf) for seed in seeds
     ]

@@ -122,7 +122,7 @@ def _counted(n_seeds: int) -> str:
 
 def _found(attempts: list[Attempt]) -> str:
     """Return the fewest pairs found so far, form by form."""
-    widths = {form: [one.n_pairs for one in attempts if one.form == form and one.is_enough] for form in NAMES}
+    widths = {form: [one.n_pairs for one in attempts if one.counts_for(form) and one.is_enough] for form in NAMES}
     so_far = [f"{name} {min(widths[form])} pairs" for form, name in NAMES.items() if widths[form]]
     return f"so far {', '.join(so_far)}" if so_far else "none found so far"
 

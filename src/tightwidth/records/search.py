@@ -8,8 +8,9 @@ from tightwidth.records.strict_json import Record, Scale
 class AttemptRecord(Record):
     """A run of the search for the smallest width: the steps it took, and the share memorized then.
 
-    The runs of form "choice" chose the output scales and learning rates of those of form "finite".  A run with fewer
-    steps than its epochs allow and a share below 1 was left when another of its seed was enough.
+    The runs of form "choice" chose the output scales and learning rates of those of form "finite"; one that memorized
+    everything counts for the widths of that form.  A run with fewer steps than its epochs allow and a share below 1 was
+    left when another of its seed was enough.
     """
 
     form: Literal["tangent", "choice", "finite"]
