@@ -103,6 +103,18 @@ class TestBisection:
         tried = [q for seed, q in oracle.runs if seed == 0]
         assert 1.5 * max(tried) > 64 * M / D >= max(tried)
 
+    def test_nothing_is_run_where_no_width_can(self, monkeypatch):
+        oracle = Oracle({0: 1, 1: 1})
+        monkeypatch.setattr(Trainer, "run", lambda trainer, *args, **more: oracle.run(trainer, *args, **more))
+        X, y = random_points(M, D, seed=0)
+        identity = activations.get("identity")
+        events, smallest = finish(tangent_width(X, y, activation=identity, seeds=(0, 1)))
+        assert (events, oracle.runs, smallest.widths, smallest.networks) == ([], [], (None, None), (None, None))
+        events, found = finish(search(X, y, activation=identity, seeds=(0, 1)))
+        assert (events, oracle.runs, found.choice, found.finite.widths) == ([], [], (), (None, None))
+        y = np.where(X[:, 0] > 0, 1.0, -1.0)
+        assert finish(tangent_width(X, y, activation=identity, seeds=(0, 1)))[1].widths == (1, 1)
+
     def test_the_tolerance_ends_it_before(self, monkeypatch):
         oracle = Oracle({0: 101})
         monkeypatch.setattr(Trainer, "run", lambda trainer, *args, **more: oracle.run(trainer, *args, **more))
@@ -315,6 +327,11 @@ class TestRequest:
         X, y = sample
         with pytest.raises(DataError, match=r"have an antipode with the equal label .* the network of tanh is an odd"):
             smallest_widths(np.concatenate([X, -X[:1]]), np.append(y, y[0]), activation="tanh")
+
+    def test_an_activation_with_which_no_width_can(self, sample):
+        text = rf"with identity every network is a linear predictor, whatever its width, and none separates these {M} "
+        with pytest.raises(DataError, match=text + rf"points in {D} dimensions: no width is to be found; take another"):
+            smallest_widths(*sample, activation="identity")
 
     def test_memory_is_estimated_before(self, sample, monkeypatch):
         monkeypatch.setattr("tightwidth.memory.machine_memory", lambda: 1e8)

@@ -151,6 +151,7 @@ class TestRefused:
             (("--search", "--search-seeds", 0), "--search-seeds 0 must be a whole number from 1 to 1000"),
             (("--search", "--search-epochs", 0), "--search-epochs 0 must be a whole number from 1 to 1000000"),
             (("--search", "--seed", 2**32 - 1), "--seed 4294967295 and the 2 after it go beyond 4294967295"),
+            (("--search", "--activation", "identity"), "none separates these 64 points in 8 dimensions: no width is"),
             (("--search", "--activation", "relo"), "unknown activation 'relo' (did you mean relu?)"),
         ],
     )

@@ -17,7 +17,7 @@ from tightwidth.activations import Activation
 from tightwidth.capacity_bisection import bisect
 from tightwidth.capacity_choice import RATES, SCALES, choose
 from tightwidth.capacity_request import Budget, check_budget, check_sample, check_search_size, check_seeds
-from tightwidth.capacity_result import Capacity, Smallest
+from tightwidth.capacity_result import Capacity, Smallest, smallest_of
 from tightwidth.capacity_runs import Searching, Trainer
 from tightwidth.long_jobs import finished
 from tightwidth.precision import stepwise
@@ -61,7 +61,7 @@ def smallest_widths(
     Raises
     ------
     DataError
-        If the data cannot be memorized as they are.
+        If the data cannot be memorized as they are, or with this activation at no width.
     InputError
         If a number is out of its range, or the activation unknown.
     HypothesisError
@@ -151,6 +151,9 @@ def search(
     """
     trainer = Trainer(X, y, activation, budget or Budget())
     tangent = yield from tangent_width(X, y, activation=activation, seeds=seeds, budget=budget)
+    if trainer.no_width_can("finite"):
+        none = smallest_of("finite", tuple(seeds), (), (None,) * len(seeds))
+        return Capacity(trainer.m, trainer.d, tuple(seeds), (), tangent, none)
     narrow = max(1, round(CHOSEN_AT * max(tangent.found, default=2 * math.ceil(trainer.m / trainer.d))))
     choice = yield from choose(trainer, seeds[0], narrow)
     finite = yield from bisect(trainer, "finite", seeds, narrow, choice.candidates(CANDIDATES), choice=choice)

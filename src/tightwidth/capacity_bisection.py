@@ -21,7 +21,8 @@ def bisect(
 ) -> Generator[Searching, None, Smallest]:
     """Bracket and bisect the smallest width of every seed, one round for all seeds side by side.
 
-    A choosing run that memorized everything has shown that its width is enough for its seed.
+    Nothing is run where it is certain that no width can.  A choosing run that memorized everything has shown that its
+    width is enough for its seed.
     """
     loss = losses.get("perceptron" if form == "tangent" else "hinge")
     n_steps, cooled = trainer.steps(form), None if form == "tangent" else COOLED
@@ -34,7 +35,7 @@ def bisect(
         enough[best.seed], networks[best.seed] = best.n_pairs, choice.network
         attempts += choice.attempts
     n_lanes = len(seeds) * len(candidates)
-    most = trainer.widest(n_lanes)
+    most = 0 if trainer.no_width_can(form) else trainer.widest(n_lanes)
     while True:
         widths = {seed: next_width(too_few[seed], enough[seed], first, most, tolerance) for seed in seeds}
         tried = {seed: q for seed, q in widths.items() if q is not None}

@@ -9,7 +9,8 @@ from jaxtyping import Float
 
 from tightwidth.activations import Activation
 from tightwidth.capacity_result import Purpose
-from tightwidth.errors import InputError
+from tightwidth.errors import DataError, InputError
+from tightwidth.linear_separation import no_width_can
 from tightwidth.memorization_request import LARGEST_SEED, check_contradictions, check_points, check_settings
 from tightwidth.memory import USABLE_SHARE, check_fits, machine_memory
 from tightwidth.padded_runs import STEPS_DRAWN, Shape, padded_size
@@ -121,7 +122,7 @@ def check_sample(
     Raises
     ------
     DataError
-        If the data cannot be memorized as they are.
+        If the data cannot be memorized as they are, or with this activation at no width.
     InputError
         If the activation is unknown, or the seed out of its range.
     HypothesisError
@@ -141,7 +142,25 @@ def check_sample(
             seed=seed,
         )
         check_contradictions(points, labels, settings)
+    check_some_width_can(points, labels, settings.activation)
     return points, labels, settings.activation
+
+
+def check_some_width_can(X: Float[np.ndarray, "m d"], y: Float[np.ndarray, " m"], activation: Activation) -> None:
+    """Raise if it is certain that no width memorizes the sample, not at a finite B and so not in its limit either.
+
+    Raises
+    ------
+    DataError
+        With what stands in the way.
+    """
+    if no_width_can(X, y, activation, 1.0):
+        message = (
+            f"with {activation.name} every network is a linear predictor, whatever its width, and none separates these "
+            f"{len(X)} points in {X.shape[1]} dimensions: no width is to be found; take another activation, for "
+            f"example relu"
+        )
+        raise DataError(message)
 
 
 def lane_bytes(shape: Shape, itemsize: int, batch_size: int) -> float:

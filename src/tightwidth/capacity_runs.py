@@ -10,7 +10,8 @@ from jaxtyping import Float
 
 from tightwidth.activations import Activation
 from tightwidth.capacity_request import Budget, widest
-from tightwidth.capacity_result import Attempt, Purpose
+from tightwidth.capacity_result import Attempt, Form, Purpose
+from tightwidth.linear_separation import no_width_can
 from tightwidth.long_jobs import told
 from tightwidth.losses import Loss
 from tightwidth.padded_runs import Finished, RunSpec, Shape, can_pad_pairs, padded_size, run_side_by_side
@@ -49,6 +50,10 @@ class Trainer:
     def widest(self, n_lanes: int) -> int:
         """Return where a search with so many runs side by side gives up."""
         return widest(self.m, self.d, self.X.itemsize, n_lanes=n_lanes, batch_size=self.largest_batch)
+
+    def no_width_can(self, form: Form) -> bool:
+        """Return whether it is certain that the sample is memorized at no width."""
+        return no_width_can(self.X, self.y, self.activation, math.inf if form == "tangent" else 1.0)
 
     def run(
         self, specs: Sequence[RunSpec], loss: Loss, what: str, n_lanes: int, *, one_a_seed: bool = True

@@ -135,7 +135,7 @@ def memorize(
         seed=settings["seed"],
     )
     if wanted is not None:
-        memorize_search.check_size(sample, wanted)
+        memorize_search.check_sample(sample, wanted, activation=settings["activation"])
     quiet = as_json or not place.reports
     record, interrupted = memorize_run.run(sample, settings | {"devices": place.devices}, quiet=quiet), False
     if not place.reports:

@@ -4,8 +4,9 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tightwidth import activations
 from tightwidth.capacity import n_lanes, smallest_widths_steps
-from tightwidth.capacity_request import Budget, check_epochs, check_search_size, check_seeds
+from tightwidth.capacity_request import Budget, check_epochs, check_search_size, check_seeds, check_some_width_can
 from tightwidth.capacity_result import Attempt, Form, smallest_of
 from tightwidth.capacity_runs import COOLED, Searching
 from tightwidth.cli import interrupts
@@ -47,8 +48,9 @@ def check(search: bool, *, seeds: int | None, epochs: int | None, seed: int) -> 
     return Wanted(check_seeds(SEEDS if seeds is None else seeds, seed), budget)
 
 
-def check_size(sample: Sample, wanted: Wanted) -> None:
-    """Raise before anything is run if the search needs more memory than there is."""
+def check_sample(sample: Sample, wanted: Wanted, *, activation: str) -> None:
+    """Raise before anything is run if the search can find nothing, or needs more memory than there is."""
+    check_some_width_can(sample.X, sample.y, activations.get(activation))
     m, d = sample.X.shape
     lanes, batch_size = n_lanes(len(wanted.seeds)), max(wanted.budget.batch_size, wanted.budget.finite_batch_size)
     check_search_size(m, d, sample.X.itemsize, n_lanes=lanes, batch_size=batch_size)
