@@ -82,7 +82,9 @@ def memorize(
     ] = None,
     processes: Annotated[int | None, typer.Option(help="how many processes there are, with --coordinator")] = None,
     process: Annotated[int | None, typer.Option(help="which of them this is, from 0 on; that one reports")] = None,
-    plot: Annotated[Path | None, typer.Option(help="draw memorized fraction against steps (.png .pdf .svg)")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="draw memorized fraction against steps, and pairs of --search (.png .pdf .svg)")
+    ] = None,
     dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float32",
     seed: Annotated[int | None, typer.Option(help="of points, labels, weights and draws [0, or the plan's]")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object and nothing else")] = False,

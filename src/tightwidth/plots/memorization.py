@@ -1,4 +1,4 @@
-"""The memorized fraction against the steps, with what is certified."""
+"""The memorized fraction against the steps, with what is certified, and below it what a search found."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from tightwidth.plots import memorization_search
 from tightwidth.records.memorization import MemorizeRecord
 
 INK, MEAN, CERTIFIED = "#1b1b1b", "#1f77b4", "#d62728"  # told apart in grey by their line styles
@@ -14,9 +15,19 @@ INK, MEAN, CERTIFIED = "#1b1b1b", "#1f77b4", "#d62728"  # told apart in grey by 
 
 def draw(record: MemorizeRecord) -> Figure:
     """Draw the fraction of the iterate at hand, of the mean over the iterates so far, and the certified fraction."""
-    figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+    searched = record.search is not None and bool(record.search.attempts)
+    figure = Figure(figsize=(7.2, 8.2 if searched else 4.2), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots()
+    parts = [figure.add_subfigure(place) for place in figure.add_gridspec(2)] if searched else [figure]
+    _draw_run(parts[0].subplots(), record)
+    if searched:
+        memorization_search.draw(parts[1].subplots(), record)
+    for part in parts:
+        part.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    return figure
+
+
+def _draw_run(axes: Axes, record: MemorizeRecord) -> None:
     curve = [point for point in record.curve if point.step > 0]
     steps = [point.step for point in curve]
     axes.plot(steps, [point.fraction for point in curve], color=INK, lw=1.8, label="the iterate at hand")
@@ -47,9 +58,7 @@ def draw(record: MemorizeRecord) -> Figure:
     axes.set_xlabel("steps of SGD")
     axes.set_ylabel("memorized")
     axes.set_title(_title(record), size=10, loc="left")
-    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
-    return figure
 
 
 def _mark_end(axes: Axes, record: MemorizeRecord) -> None:
