@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from test_cli_memorize import in_process
+from test_records import example
 from tightwidth.cli import interrupts, memorize_search
 from tightwidth.errors import MemoryEstimateError
 from tightwidth.network import n_parameters
@@ -84,9 +85,9 @@ def test_json_is_one_object_and_repeats(tightwidth):
     assert tightwidth(*POINTS, *USUAL, "--json").json()["search"] is None
 
 
-def test_records_of_before_are_read(tightwidth):
-    fields = tightwidth(*POINTS, *USUAL, "--json").json()
-    del fields["search"]
+def test_records_of_before_are_read():
+    fields = json.loads(example().to_json())
+    assert fields.pop("search") is None
     assert MemorizeRecord.model_validate_json(json.dumps(fields)).search is None
 
 

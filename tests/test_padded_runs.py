@@ -52,8 +52,8 @@ def distance(one, other):
     [(math.inf, "relu", 32), (math.inf, "tanh", 32), (2.0, "relu", 32), (0.3, "relu", 32), (2.0, "tanh", 20)],
 )
 def test_a_padded_run_is_the_run_itself(B, activation, Q):
-    specs = [spec(70, 9, 20, 1, B=B), spec(90, 12, 20, 2, B=B), spec(50, 7, 20, 3, B=B)]
-    runs = side_by_side(specs, Shape(128, 16, Q, 4), loss="logistic", activation=activation)
+    specs = [spec(90, 12, 20, 2, B=B), spec(50, 7, 20, 3, B=B)]
+    runs = side_by_side(specs, Shape(128, 16, Q, 3), n_looks=8, loss="logistic", activation=activation)
     for one, run in zip(specs, runs, strict=True):
         state = single(one, "logistic", activation)
         assert run.ended == "steps"
@@ -64,7 +64,7 @@ def test_a_padded_run_is_the_run_itself(B, activation, Q):
 
 def test_another_scale_of_the_rate_would_be_noticed():
     one = spec(70, 9, 20, 1)
-    (run,) = side_by_side([one], Shape(128, 16, 32, 1), loss="logistic")
+    (run,) = side_by_side([one], Shape(128, 16, 32, 1), n_looks=8, loss="logistic")
     wrong = RunSpec(one.X, one.y, one.q, one.B, one.learning_rate * 20 / 32, one.n_steps, one.seed)
     assert distance(run.network, single(wrong, "logistic").network) > 1e-2
 
@@ -109,11 +109,11 @@ def test_a_target_ends_a_run_before():
 
 
 def test_one_run_of_a_seed_is_enough_where_that_is_asked_for():
-    narrow, wide, other = spec(64, 16, 2, 5, n_steps=4000), spec(64, 16, 16, 5, n_steps=4000), spec(64, 16, 2, 6)
-    options = {"n_looks": 400, "target": 0.9}
+    narrow, wide, other = spec(64, 16, 2, 5, n_steps=1000), spec(64, 16, 16, 5, n_steps=1000), spec(64, 16, 2, 6)
+    options = {"n_looks": 50, "target": 0.9}
     left, enough, alone = side_by_side([narrow, wide, other], Shape(64, 16, 16, 3), one_a_seed=True, **options)
     assert (left.ended, enough.ended, alone.ended) == ("another", "target", "steps")
-    assert left.looks[-1].step == enough.looks[-1].step < 4000
+    assert left.looks[-1].step == enough.looks[-1].step < 1000
     assert left.fraction < 0.9
     assert side_by_side([narrow, wide, other], Shape(64, 16, 16, 3), **options)[0].ended == "steps"
 
@@ -125,7 +125,7 @@ def test_the_rate_falls_geometrically_to_its_final_value():
     assert one.rate(100) == pytest.approx(0.5)
     assert spec(8, 2, 2, 0, eta=8.0).rate(50) == 8.0
     slow, fast = (
-        side_by_side([spec(70, 9, 6, 1, final_rate=final)], Shape(128, 16, 8, 1), loss="logistic")[0]
+        side_by_side([spec(70, 9, 6, 1, final_rate=final)], Shape(128, 16, 8, 1), n_looks=8, loss="logistic")[0]
         for final in (0.02, None)
     )
     assert distance(slow.network, fast.network) > 1e-2
