@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow
-from million_rows import D, teacher_rows
 from pyarrow import parquet
+from teacher import D, teacher_rows
 
 
 def write(path: Path, rows: int, group_rows: int) -> None:
