@@ -9,12 +9,15 @@ ARGS   ?=
 
 READY      := $(VENV)/.ready
 LINT_READY := $(VENV)/.ready-lint
+BENCH      := .venv-bench
+NT         := .venv-neural-tangents
+NT_PYTHON  ?= python3.11
 COMPILE    := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
               --no-emit-index-url --no-header --no-annotate --fork-strategy fewest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow lint docs-map lock clean
+.PHONY: help demo test test-slow lint bench bench-gate docs-map lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -38,6 +41,12 @@ lint: $(LINT_READY) ## check style, types and the direction of imports
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 
+bench: $(BENCH)/.ready $(NT)/.ready ## install the peers, measure ours beside them, write docs/benchmarks.md
+	$(BENCH)/bin/python benchmarks/run.py $(ARGS)
+
+bench-gate: $(READY) ## compare a few ratios of times with benchmarks/baseline.json
+	$(BIN)/python benchmarks/gate.py $(ARGS)
+
 docs-map: $(READY) ## write docs/paper_map.md anew from the docstrings
 	$(BIN)/python -m tightwidth.paper_map > docs/paper_map.md.new
 	mv docs/paper_map.md.new docs/paper_map.md
@@ -46,8 +55,8 @@ lock: ## write the lock files anew (needs uv)
 	$(COMPILE) --upgrade pyproject.toml --extra distributed --extra onnx --extra parquet --extra test --group build -o requirements.lock
 	$(COMPILE) --upgrade --group lint -c requirements.lock -o requirements-lint.lock
 
-clean: ## remove the environment and what tools left behind
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+clean: ## remove the environments and what tools left behind
+	rm -rf $(VENV) $(BENCH) $(NT) build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/pip:
@@ -66,3 +75,20 @@ $(READY): requirements.lock pyproject.toml | $(BIN)/pip
 $(LINT_READY): requirements-lint.lock $(READY)
 	$(PIP) install --quiet --require-hashes -r requirements-lint.lock
 	@touch $@
+
+# a peer that does not install is reported as missing
+$(BENCH)/.ready: requirements.lock requirements-bench.txt pyproject.toml
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements.lock
+	$(BENCH)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation -e .
+	grep -v '^#' requirements-bench.txt | while read -r peer; do \
+	  $(BENCH)/bin/python -m pip --disable-pip-version-check install --quiet "$$peer" || \
+	  echo "$$peer does not install here, and will be missing" >&2; done
+	@touch $@
+
+$(NT)/.ready: requirements-neural-tangents.txt
+	{ $(NT_PYTHON) -m venv $(NT) && \
+	  $(NT)/bin/python -m pip --disable-pip-version-check install --quiet -r $<; } || { \
+	  rm -rf $(NT); echo 'neural-tangents does not install here, and will be missing; it needs Python 3.9 to 3.11:'; \
+	  echo 'name one, as in  make NT_PYTHON=python3.11 bench'; } >&2
+	@mkdir -p $(NT) && touch $@

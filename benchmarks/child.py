@@ -82,6 +82,8 @@ def answer(asked, works):
 def main():
     """Answer until the questions end."""
     warnings.simplefilter("ignore")
+    if len(sys.argv) > 1 and hasattr(os, "sched_setaffinity"):  # before any library counts the cores
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-int(sys.argv[1]) :])
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is no answer
     works = {}

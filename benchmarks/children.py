@@ -31,7 +31,7 @@ class FailedError(Exception):
 class Child:
     """Hold a process that prepares and runs contestants of one environment."""
 
-    def __init__(self, environment: str = OURS, *, patience: float = PATIENCE) -> None:
+    def __init__(self, environment: str = OURS, *, cores: int | None = None, patience: float = PATIENCE) -> None:
         """Start it.
 
         Raises
@@ -49,7 +49,7 @@ class Child:
             variables.pop("PYTHONPATH", None)  # its packages are for another environment
         self._patience, self._complaints = patience, tempfile.TemporaryFile("w+")  # noqa: SIM115
         self._process = subprocess.Popen(
-            [interpreter, HERE / "child.py"],
+            [interpreter, HERE / "child.py", *([str(cores)] if cores else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._complaints,

@@ -59,6 +59,7 @@ class Case:
 
     ``seconds`` is how long a run should take: n is doubled until it does; None is for work that comes in one piece.
     With ``fresh`` every run has a new process, and pays for everything but imports and its data; nothing is warm.
+    ``cores`` is how many the processes may use, all if None.
     ``conclude`` turns what the contestants say, by name, into what is said of the case.
     """
 
@@ -69,6 +70,7 @@ class Case:
     seconds: float | None = None
     fresh: bool = False
     most_repeats: int | None = None
+    cores: int | None = None
     conclude: Callable[[dict[str, "Measured"]], Facts] | None = None
 
     def replaced(self, **changes: Any) -> "Case":

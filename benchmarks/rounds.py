@@ -3,6 +3,7 @@
 A ratio is the median, over the rounds, of the ratio of two times of one round.  The order turns from round to round.
 """
 
+import math
 from collections.abc import Callable
 from statistics import median
 from typing import Any
@@ -50,7 +51,7 @@ class Meeting:
         """Start its process, if it has none, and let it prepare."""
         where = self.place(contestant)
         if where not in self._children:
-            self._children[where] = Child(contestant.environment)
+            self._children[where] = Child(contestant.environment, cores=self.case.cores)
         start = self._children[where].prepare(contestant)
         if not contestant.process:
             self.measured[contestant.name].start_MB = start
@@ -58,11 +59,16 @@ class Meeting:
     def warm_up(self, contestant: Contestant) -> None:
         """Compile and load, and find how many units take the time that a run should."""
         found, seconds = self.measured[contestant.name], self.case.seconds
-        told = self._children[self.place(contestant)].run(contestant, 1)
-        found.first_seconds = told["seconds"]
+        child = self._children[self.place(contestant)]
+        found.first_seconds = child.run(contestant, 1)["seconds"]
         while seconds is not None and found.n < MOST_UNITS:
-            taken = self._children[self.place(contestant)].run(contestant, found.n)["seconds"]
-            if taken >= seconds / 2:
+            # the least of three, or a moment's trouble would leave so few units that their call costs more than they
+            taken = math.inf
+            for _ in range(3):
+                taken = min(taken, child.run(contestant, found.n)["seconds"])
+                if taken < seconds / 2:
+                    break
+            else:
                 found.n = max(1, round(found.n * min(2.0, seconds / taken)))
                 return
             found.n *= 2
