@@ -70,7 +70,7 @@ def rbf(*, n: int, d: int, dtype: str) -> Work:
 def neural_tangents(*, n: int, d: int, dtype: str) -> Work:
     """Prepare the relu NTK of neural-tangents, compiled; it computes the NNGP kernel on its way."""
     import jax
-    from neural_tangents import stax
+    from neural_tangents import stax  # pyright: ignore[reportMissingImports]
 
     jax.config.update("jax_enable_x64", dtype == "float64")
     X = points(n, d, dtype)
@@ -85,7 +85,7 @@ def neural_tangents(*, n: int, d: int, dtype: str) -> Work:
 
 def scikit_ntk(*, n: int, d: int, dtype: str, of: int) -> Work:
     """Prepare the relu NTK of scikit-ntk, with one hidden layer."""
-    from skntk import NeuralTangentKernel
+    from skntk import NeuralTangentKernel  # pyright: ignore[reportMissingImports]
 
     X, kernel = points(n, d, dtype), NeuralTangentKernel(depth=1, bias=0.0)
 

@@ -18,7 +18,7 @@ POINTS, ETA = 1024, 0.01
 
 def sample(d: int) -> tuple[Array, Array]:
     """Return points on the sphere and random labels."""
-    X = tw.sphere.uniform(d).sample(jax.random.key(1), POINTS)
+    X = tw.sphere.uniform(d).sample(jax.random.key(1), POINTS, jnp.float32)
     return X, jnp.asarray(np.random.default_rng(0).choice([-1.0, 1.0], POINTS), jnp.float32)
 
 

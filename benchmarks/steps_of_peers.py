@@ -20,7 +20,7 @@ def sample(d: int) -> tuple[np.ndarray, np.ndarray]:
 def initial(d: int, q: int, B: float) -> tuple[np.ndarray, np.ndarray]:
     """Return W = [W'; W'], [2q, d], and u = (B, -B), [2q]."""
     half = np.random.default_rng(1).standard_normal((q, d), dtype=np.float32)
-    return np.concatenate([half, half]), np.repeat(np.float32([B, -B]), q)
+    return np.concatenate([half, half]), np.repeat(np.array([B, -B], np.float32), q)
 
 
 def numpy(*, d: int, q: int, b: int, B: float = 1.0) -> Work:
@@ -42,7 +42,7 @@ def numpy(*, d: int, q: int, b: int, B: float = 1.0) -> Work:
 
 def eager_torch(*, d: int, q: int, b: int, B: float = 1.0) -> Work:
     """Prepare the step in PyTorch, by its autograd."""
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     X, y = map(torch.from_numpy, sample(d))
     W, u = (torch.from_numpy(part).requires_grad_() for part in initial(d, q, B))
@@ -62,7 +62,7 @@ def eager_torch(*, d: int, q: int, b: int, B: float = 1.0) -> Work:
 
 def compiled_torch(*, d: int, q: int, b: int, B: float = 1.0) -> Work:
     """Prepare the step in PyTorch, all of it in one program of `torch.compile`."""
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     X, y = map(torch.from_numpy, sample(d))
     W, u = map(torch.from_numpy, initial(d, q, B))

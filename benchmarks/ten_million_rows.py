@@ -34,7 +34,7 @@ def write(path: Path, rows: int, group_rows: int) -> None:
 
 def main() -> None:
     """Print one line of JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--group-rows", type=int, default=1 << 20)
     parser.add_argument("--pairs", type=int, default=512)

@@ -15,19 +15,19 @@ import run
 from contests import Case, Contestant, Measured, Ratio
 
 BASELINE = {"a": 0.5, "b": 2.0}
-BUSY = "burning:steps"
+BUSY = "waiting:steps"
 
 
-def burning(tmp_path, monkeypatch):
-    """Let a process find a contestant that needs nothing but Python."""
-    source = "def steps():\n    def work(n):\n        for _ in range(20_000 * n): pass\n    return work\n"
-    (tmp_path / "burning.py").write_text(source, encoding="utf-8")
+def waiting(tmp_path, monkeypatch):
+    """Let a process find a contestant that takes as long on a busy machine as on a quiet one."""
+    source = "import time\n\ndef steps():\n    return lambda n: time.sleep(0.01 * n)\n"
+    (tmp_path / "waiting.py").write_text(source, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
 
 def a_case(slowdown=1.0):
     contestants = (Contestant("ours", BUSY, slowdown=slowdown), Contestant("peer", BUSY))
-    return Case("made up", "step", contestants, (Ratio("ours", "peer", at_most=1.15),), seconds=0.01, cores=1)
+    return Case("made up", "step", contestants, (Ratio("ours", "peer", at_most=1.15),))
 
 
 @pytest.mark.parametrize(("slowdown", "closed"), [(1.0, []), (1.2, []), (1.5, ["a"]), (3.0, ["a"])])
@@ -57,7 +57,7 @@ def test_only_what_is_slow_in_every_attempt_closes_it(attempts, expected):
 
 
 def test_a_contestant_that_is_slowed_by_half_is_caught_and_one_that_is_not_passes(tmp_path, monkeypatch):
-    burning(tmp_path, monkeypatch)
+    waiting(tmp_path, monkeypatch)
     baseline, said = {"made up: ours / peer": 1.0}, []
     assert gate.passes(lambda: gate.ratios_of(a_case(), 20), baseline, say=said.append), said
     assert not gate.passes(lambda: gate.ratios_of(a_case(slowdown=1.5), 20), baseline, say=said.append), said
@@ -78,7 +78,7 @@ def test_the_committed_baseline_has_the_ratios_of_the_gate():
 
 
 def test_one_that_is_missing_or_fails_leaves_the_others_alone(tmp_path, monkeypatch):
-    burning(tmp_path, monkeypatch)
+    waiting(tmp_path, monkeypatch)
     others = (
         Contestant("not installed", "no_such_module:steps"),
         Contestant("refuses", BUSY, {"what": 1}),
