@@ -38,14 +38,14 @@ def tables(results: Mapping[str, Any]) -> str:
     numbers = {place: number for number, place in enumerate(environments, start=1)}
     parts = []
     for place, number in numbers.items():
-        label = f"Machine {number}" if len(numbers) > 1 else "Machine"
+        label = f"Run {number}" if len(numbers) > 1 else "Run"
         parts += [f"*{label}.* " + "; ".join(text for _, text in place) + ".", ""]
     for name, of in benchmarks.items():
         title, about = described(name)
         number = numbers[tuple(sorted(where(of).items()))]
         parts += [f"### {name}", "", title, ""]
         parts += [about, ""] if about else []
-        parts += [f"On machine {number}.", ""] if len(numbers) > 1 else []
+        parts += [f"From run {number}.", ""] if len(numbers) > 1 else []
         parts += [*section(of["cases"]), ""]
     return "\n".join(parts)
 
@@ -65,7 +65,8 @@ def where(of: Outcome) -> dict[str, str]:
 
 def described(name: str) -> tuple[str, str]:
     """Return the first paragraph and the others of the module of a benchmark, as lines."""
-    first, _, others = (importlib.import_module(name).__doc__ or "").strip().partition("\n\n")
+    text = (importlib.import_module(name).__doc__ or "").strip().replace("<", "&lt;")  # Markdown takes <u, v> for a tag
+    first, _, others = text.partition("\n\n")
     return first.replace("  ", " "), others.strip().replace("  ", " ")
 
 
