@@ -1,6 +1,6 @@
 """A small job from a cold start, `tightwidth memorize --points 512 --dim 16`, beside what starts anyway.
 
-Each run is a new process.  *Cached* has JAX's compilation cache in a folder that an earlier run filled
+Each run is a new process that finds JAX's compilation cache empty; *cached* finds what an earlier run left there
 (`JAX_COMPILATION_CACHE_DIR`, entries of any size).
 """
 

@@ -31,14 +31,14 @@ def in_process(*, points: int, dim: int) -> Work:
 
 def command(*, arguments: list[str], cached: bool = False) -> Work:
     """Prepare Python with these arguments in a new process, with an empty compilation cache, or one that was filled."""
-    folder = tempfile.TemporaryDirectory(prefix="tightwidth-bench-")
-    variables = {name: value for name, value in os.environ.items() if name not in CACHE}
-    if cached:
-        variables |= dict(zip(CACHE, (folder.name, "0", "-1"), strict=True))
+    kept = tempfile.TemporaryDirectory(prefix="tightwidth-bench-")
 
     def work(_: int) -> Facts:
-        assert folder is not None  # it lives as long as the work
-        subprocess.run([sys.executable, *arguments], env=variables, check=True, capture_output=True)
+        # named in either case: the command would otherwise find what the user's own runs left
+        with tempfile.TemporaryDirectory(dir=kept.name) as empty:
+            folder = kept.name if cached else empty
+            variables = {**os.environ, **dict(zip(CACHE, (folder, "0", "-1"), strict=True))}
+            subprocess.run([sys.executable, *arguments], env=variables, check=True, capture_output=True)
         return {}
 
     return work
