@@ -353,10 +353,10 @@ class TestFullDisks:
         self.full(monkeypatch, second_and_later)
         done = call("fit", "train.csv", *FIT, "--checkpoint-seconds", 0)
         assert done.code == 0
-        assert done.err == (
+        assert set(done.err.splitlines()) == {  # a slow run says it again after a while
             "note: m.checkpoint cannot be written (No space left on device); the file that was there before is kept; "
-            "free some space, or give another path; the run goes on and tries again later\n"
-        )
+            "free some space, or give another path; the run goes on and tries again later"
+        }
         assert len(seen) > 2
         assert seen[0] is None
         assert seen[1] is not None
