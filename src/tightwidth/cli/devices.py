@@ -1,5 +1,6 @@
 """Where a network is trained: one device, several of this machine, or those of several processes."""
 
+import contextlib
 import os
 import socket
 import sys
@@ -63,7 +64,8 @@ def _make_virtual(n: int) -> None:
     """Let a CPU count as n devices, each with its own share of the work; of no effect on accelerators."""
     import jax
 
-    jax.config.update("jax_num_cpu_devices", n)
+    with contextlib.suppress(RuntimeError):  # JAX has begun in this process: then there are as many as there are
+        jax.config.update("jax_num_cpu_devices", n)
 
 
 def _of_all(coordinator: str, processes: int, process: int, devices: int | None) -> list[Any]:
