@@ -22,6 +22,7 @@ from tightwidth.activations import Activation
 Trained = tuple[Array, ...]
 Back = Callable[[Array], Trained]
 Inside = Float[Array, " Q"] | None
+IN_CACHE = 1 << 16  # numbers
 
 
 class _AtWork(eqx.Module):
@@ -52,6 +53,22 @@ def moved(network: Work, step: Trained) -> Work:
     return eqx.tree_at(lambda net: net.trained, network, jax.tree.map(jnp.add, network.trained, step))
 
 
+def _sums(terms: Float[Array, "b Q"]) -> Float[Array, " b"]:
+    """Return the sums over the neurons, as a product: its terms are added side by side, those of a sum one by one."""
+    return terms @ jnp.ones(terms.shape[1], terms.dtype)
+
+
+def _is_small(X: Float[Array, "b d"], P: Float[Array, "d Q"]) -> bool:
+    """Return whether one product for P and N beats two: putting them together is cheap, and b x Q stays in a cache."""
+    (b, d), q = X.shape, P.shape[1]
+    return b > d and b * q <= IN_CACHE
+
+
+def _halves(both: Float[Array, "n two_Q"]) -> tuple[Float[Array, "n Q"], Float[Array, "n Q"]]:
+    q = both.shape[1] // 2
+    return both[:, :q], both[:, q:]
+
+
 class TangentAtWork(_AtWork):
     """Hold the limit B = inf; ``trained`` is V, [d, Q]."""
 
@@ -78,16 +95,18 @@ class DisplacementAtWork(_AtWork):
         """Return the outputs, and the function from slopes times eta to the step."""
         sigma, inverse_B, (P, N, s, r) = self.activation, self.inverse_B, self.trained
         z = self.at_start(X, cached)
-        a, c = X @ P, X @ N
+        together = _is_small(X, P)
+        a, c = _halves(X @ jnp.concatenate([P, N], axis=1)) if together else (X @ P, X @ N)
         difference = dd.divided_difference(sigma, z, a, c, inverse_B)
         plus, minus = sigma.sigma(z + a * inverse_B), sigma.sigma(z - c * inverse_B)
-        h = jnp.sum(difference, axis=1) + inverse_B * (plus @ s + minus @ r)
+        h = _sums(difference + inverse_B * (plus * s + minus * r))
 
         def back(slopes: Float[Array, " b"]) -> Trained:
             scaled, square = slopes / (-2 * self.q), inverse_B * inverse_B
             left = scaled[:, None] * (1 + s * square) * dd.slope(sigma, z, a, inverse_B)
             right = scaled[:, None] * (1 - r * square) * dd.slope(sigma, z, -c, inverse_B)
-            return X.T @ left, X.T @ right, inverse_B * (scaled @ plus), inverse_B * (scaled @ minus)
+            step = _halves(X.T @ jnp.concatenate([left, right], axis=1)) if together else (X.T @ left, X.T @ right)
+            return *step, inverse_B * (scaled @ plus), inverse_B * (scaled @ minus)
 
         return h, back
 
@@ -106,7 +125,7 @@ class PlainAtWork(_AtWork):
         z_plus, z_minus = X @ W_plus, X @ W_minus
         plus, minus = sigma.sigma(z_plus), sigma.sigma(z_minus)
         cancels = (z_plus == z_minus) & (u_plus == -u_minus)
-        h = jnp.sum(jnp.where(cancels, 0, u_plus * plus + u_minus * minus), axis=1)
+        h = _sums(jnp.where(cancels, 0, u_plus * plus + u_minus * minus))
 
         def back(slopes: Float[Array, " b"]) -> Trained:
             scaled = slopes / (-2 * self.q) / self.B / self.B
