@@ -1,4 +1,4 @@
-"""Run Algorithm 1 across devices in a process of its own, and print what came out as one JSON line.
+"""Run Algorithm 1 and a kernel across devices in a process of its own, and print what came out as one JSON line.
 
 python shard_runs.py virtual N            N virtual devices of this process
 python shard_runs.py HOST:PORT N I        process I of N, with one device each
@@ -77,6 +77,32 @@ def predicted(network, X):
     return tw.network.predict(network, X).tolist()
 
 
+def kernel_matrix():
+    """Return the kernel, points, and a vector that are multiplied."""
+    import numpy as np
+
+    import tightwidth as tw
+
+    X, _ = tw.sampling.random_points(1300, 6, seed=0)
+    return tw.tangent_kernel.expected_kernel("relu"), X, np.sin(np.arange(1300.0))
+
+
+def kernel_in_shares(devices):
+    """Return the first row of each block of this process with the sum of its entries, the product, and the tiles."""
+    import tightwidth as tw
+
+    kernel, X, v = kernel_matrix()
+    blocks = tw.kernels.gram_blocks(kernel, X, block_rows=200, devices=devices)
+    found = [[rows.start, block.sum(dtype=float)] for rows, block in blocks]
+    steps = tw.kernels.product_steps(kernel, v, X, devices=devices)
+    done = 0
+    while True:
+        try:
+            done = next(steps).done
+        except StopIteration as stop:
+            return found, stop.value.tolist(), done
+
+
 def main():
     """Run all cases, or those that this process has a part in."""
     where, n = sys.argv[1], int(sys.argv[2])
@@ -90,7 +116,8 @@ def main():
 
     shards = NeuronShards(neuron_mesh())
     found = [[outputs_in_shards(shards, case, dtype) for case in CASES] for dtype in TYPES]
-    sys.stdout.write(json.dumps({"found": found}) + "\n")
+    said = {"found": found, "kernel": kernel_in_shares(jax.devices())}
+    sys.stdout.write(json.dumps(said) + "\n")
     sys.stdout.flush()
     os._exit(0)  # not to wait for the other processes
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import shard_runs
+import tightwidth as tw
 from shard_runs import BATCH, CASES, TYPES, outputs_on_one
 from tightwidth import memorize, sampling
 from tightwidth.errors import InputError
@@ -29,10 +30,10 @@ def start(*arguments):
 
 
 def result_of(process):
-    """Return what a process found, form by form and type by type."""
+    """Return what a process found: of Algorithm 1, form by form and type by type, and of a kernel."""
     said, _ = process.communicate(timeout=300)
     (line,) = [line for line in said.splitlines() if line.startswith("{")]
-    return json.loads(line)["found"]
+    return json.loads(line)
 
 
 def check_against_one_device(found, n_devices):
@@ -49,8 +50,26 @@ def check_against_one_device(found, n_devices):
             assert places == n_devices
 
 
+def check_shares_of_a_kernel(shares):
+    """Compare what processes found of a kernel matrix with NumPy, and see that each did its share of it."""
+    kernel, X, v = shard_runs.kernel_matrix()
+    K = tw.kernels.gram(kernel, X).astype(np.float64)
+    blocks = [block for found, _, _ in shares for block in found]
+    assert sorted(row for row, _ in blocks) == list(range(0, len(X), 200))
+    assert all(row // 200 % len(shares) == part for part, (found, _, _) in enumerate(shares) for row, _ in found)
+    for row, total in blocks:
+        assert total == pytest.approx(K[row : row + 200].sum(), rel=1e-9)
+    products, tiles = [product for _, product, _ in shares], [done for _, _, done in shares]
+    assert all(product == products[0] for product in products)  # the same to the bit
+    np.testing.assert_allclose(products[0], K @ v, rtol=0, atol=1e-9 * np.abs(K @ v).max())
+    assert sum(tiles) == 6
+    assert max(tiles) - min(tiles) <= 1
+
+
 def test_virtual_devices_give_what_one_device_gives():
-    check_against_one_device(result_of(start("virtual", 3)), 3)
+    result = result_of(start("virtual", 3))
+    check_against_one_device(result["found"], 3)
+    check_shares_of_a_kernel([result["kernel"]])
 
 
 @pytest.mark.slow
@@ -59,8 +78,10 @@ def test_two_processes_give_what_one_device_gives():
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     processes = [start(address, 2, i) for i in range(2)]
-    for process in processes:
-        check_against_one_device(result_of(process), 2)
+    results = [result_of(process) for process in processes]
+    for result in results:
+        check_against_one_device(result["found"], 2)
+    check_shares_of_a_kernel([result["kernel"] for result in results])
 
 
 def test_a_step_has_one_sum_across_devices_of_as_many_numbers_as_the_batch_has():
@@ -142,3 +163,16 @@ def test_something_else_than_devices_is_refused(devices):
     X, y = sampling.random_points(16, 4, seed=0)
     with pytest.raises(InputError, match="must be one or more devices of JAX, each once"):
         memorize(X, y, devices=devices)
+
+
+def test_devices_of_other_processes_alone_are_refused_before_anything_is_computed(monkeypatch):
+    device = jax.devices()[0]
+    monkeypatch.setattr("jax.process_index", lambda: device.process_index + 1)
+    X, _ = sampling.random_points(16, 4, seed=0)
+    kernel = tw.tangent_kernel.expected_kernel("relu")
+    with pytest.raises(InputError, match="has none of this process, number 1"):
+        tw.kernels.gram_product(kernel, np.ones(16), X, devices=[device])
+    with pytest.raises(InputError, match="has none of this process, number 1"):
+        tw.kernels.gram_blocks(kernel, X, devices=[device])
+    with pytest.raises(InputError, match=r"not all of this process; give some of jax.local_devices\(\)"):
+        tw.kernels.gram(kernel, X, devices=[device])

@@ -164,9 +164,11 @@ class Tiling:
             for j in range(i if self.is_symmetric else 0, len(self.cuts(1))):
                 yield i, j
 
-    def tiles(self) -> Iterator[tuple[int, int, Float[np.ndarray, "rows columns"]]]:
-        """Yield (i, j, tile) for all `places`."""
-        yield from self.each(self.places(), lambda i, j, tile: (i, j, tile))
+    def tiles(
+        self, places: Iterable[tuple[int, int]] | None = None
+    ) -> Iterator[tuple[int, int, Float[np.ndarray, "rows columns"]]]:
+        """Yield (i, j, tile) for these places, all `places` if None."""
+        yield from self.each(self.places() if places is None else places, lambda i, j, tile: (i, j, tile))
 
     def each(
         self, places: Iterable[tuple[int, int]], use: Callable[[int, int, Float[np.ndarray, "rows columns"]], Used]

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from tightwidth.contradictions import check_table
-from tightwidth.devices import check_devices
+from tightwidth.devices import Share, check_devices, share_of
 from tightwidth.errors import DataError, InputError
 from tightwidth.kernel_tiles import TILE, Kernel, Tiling, copy_transposed
 from tightwidth.long_jobs import finished
@@ -94,7 +94,7 @@ def gram_steps(
         f"a kernel matrix of {shape[0]} x {shape[1]} {X.dtype} entries",
         "take it in blocks (gram_blocks), on disk (data.save_gram) or as a product (gram_product)",
     )
-    tiling = _tiling(kernel, X, Z, devices)
+    tiling = _tiling(kernel, X, Z, () if devices is None else check_devices(devices, local=True))
     rows, columns = tiling.cuts(0), tiling.cuts(1)
     out = np.empty(shape, X.dtype)
 
@@ -108,10 +108,10 @@ def gram_steps(
     return out
 
 
-def _tiling(kernel: Kernel, X: np.ndarray, Z: np.ndarray | None, devices: Sequence[Any] | None) -> Tiling:
+def _tiling(kernel: Kernel, X: np.ndarray, Z: np.ndarray | None, devices: Sequence[Any]) -> Tiling:
     """Return the tiles of the matrix, computed by these devices in turn."""
     tiling = kernel.tiling(X, Z)
-    tiling.devices = () if devices is None else check_devices(devices, local=True)
+    tiling.devices = devices
     return tiling
 
 
@@ -170,14 +170,15 @@ def gram_blocks(
     first_row
         Where to begin, to go on after a stop.
     devices
-        As for `gram`.
+        As for `gram`.  Those of several processes, such as ``jax.devices()`` after ``jax.distributed.initialize``,
+        share the blocks: all processes make the same call, and each yields every n-th block, n the number of them.
 
     Raises
     ------
     DataError
         If X or Z is no table of finite numbers, or their columns differ.
     InputError
-        If block_rows is below 1, or first_row is negative.
+        If block_rows is below 1, first_row is negative, or the devices are none that can be used.
 
     Notes
     -----
@@ -193,13 +194,14 @@ def gram_blocks(
             f"begin at row 0 or later"
         )
         raise InputError(message)
-    return _blocks(_tiling(kernel, X, Z, devices), size, first_row)
+    share = share_of(devices)
+    return _blocks(_tiling(kernel, X, Z, share.devices), share, size, first_row)
 
 
-def _blocks(tiling: Tiling, size: int, first_row: int) -> Iterator[tuple[slice, np.ndarray]]:
+def _blocks(tiling: Tiling, share: Share, size: int, first_row: int) -> Iterator[tuple[slice, np.ndarray]]:
     m, n = tiling.shape
     strip, at = np.empty((0, n), tiling.X.dtype), -1
-    for start in range(first_row, m, size):
+    for start in share.of(range(first_row, m, size)):
         block = np.empty((min(size, m - start), n), tiling.X.dtype)
         filled = 0
         while filled < len(block):
@@ -228,7 +230,7 @@ def _strip(tiling: Tiling, index: int) -> np.ndarray:
 def product_steps(
     kernel: Kernel, V: Any, X: Any, Z: Any = None, *, devices: Sequence[Any] | None = None
 ) -> Generator[Progress, None, Float[np.ndarray, "..."]]:
-    """Compute ``K V`` without storing K, yielding after every tile; the product is the return value.
+    """Compute ``K V`` without storing K, yielding after every tile of this process; the product is the return value.
 
     Raises
     ------
@@ -245,16 +247,18 @@ def product_steps(
             f"each column of K"
         )
         raise DataError(message)
-    tiling = _tiling(kernel, X, Z, devices)
+    share = share_of(devices)
+    tiling = _tiling(kernel, X, Z, share.devices)
     rows, columns = tiling.cuts(0), tiling.cuts(1)
     out = np.zeros((len(X), *V.shape[1:]))
-    for done, (i, j, tile) in enumerate(tiling.tiles(), start=1):
+    mine = len(range(share.part, tiling.n_tiles(), share.parts))
+    for done, (i, j, tile) in enumerate(tiling.tiles(share.of(tiling.places())), start=1):
         wide = tile.astype(np.float64, copy=False)
         out[rows[i]] += wide @ V[columns[j]]
         if tiling.is_symmetric and i != j:
             out[rows[j]] += wide.T @ V[columns[i]]
-        yield Progress(done, tiling.n_tiles())
-    return out
+        yield Progress(done, mine)
+    return share.total(out)
 
 
 def gram_product(
@@ -264,10 +268,13 @@ def gram_product(
 
     Parameters
     ----------
-    kernel, X, Z, devices
+    kernel, X, Z
         As for `gram`.
     V
         [n] or [n, k].
+    devices
+        As for `gram`.  Those of several processes share the tiles: all processes make the same call, and each returns
+        the whole product, up to the rounding of sums that of one.
 
     Raises
     ------
