@@ -1,5 +1,7 @@
 """Coordinate ascent towards large margins: against a dense solution of the same quadratic program."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -103,6 +105,31 @@ def test_a_coordinate_is_maximised_exactly():
     alpha = np.asarray(problem.ascend(n_epochs=1, C=margin.NO_LIMIT).alpha)
     assert np.isclose(alpha, 1 / K, rtol=1e-12).any()
     assert not np.isclose(alpha, 2 / K, rtol=1e-3).all()
+
+
+@pytest.mark.parametrize("block", [5, 24, 64])
+@pytest.mark.parametrize("keeps", [True, False])
+def test_points_of_a_block_are_visited_one_after_the_other(block, keeps, monkeypatch):
+    # NumPy visits in the same order, one point at a time, from the dense features.  24 points fill no blocks of 5.
+    monkeypatch.setattr(margin, "BLOCK", block)
+    problem = Problem(dead=2)
+    if not keeps:
+        problem.embedding = dataclasses.replace(problem.embedding, gates=None)
+    alpha, C, seed = np.zeros(M), 1.5, 3
+    with jax.enable_x64(True):
+        jax.clear_caches()  # the block is no argument of the compiled function
+        found = problem.ascend(n_epochs=4, C=C, seed=seed)
+    K = problem.Psi @ problem.Psi.T
+    for epoch in range(4):
+        key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 0), epoch)
+        for i in np.asarray(jax.random.permutation(key, M)):
+            if K[i, i] > 0:
+                alpha[i] = np.clip(alpha[i] + (1 - problem.y[i] * (K[i] @ (alpha * problem.y))) / K[i, i], 0, C)
+    assert ((alpha > 0) & (alpha < C)).any()
+    np.testing.assert_allclose(found.alpha, alpha, atol=1e-11)
+    np.testing.assert_allclose(
+        np.asarray(found.U).reshape(-1) / np.sqrt(Q), (alpha * problem.y) @ problem.Psi, atol=1e-11
+    )
 
 
 def test_dead_points_stay_out():
