@@ -29,7 +29,7 @@ def _apply(gates: Array, V: Array, X: Array) -> Array:
 
 @jax.jit
 def _adjoint(gates: Array, alpha: Array, X: Array) -> Array:
-    return (gates.astype(alpha.dtype) * alpha[:, None]).T @ X.astype(alpha.dtype)
+    return gates.astype(alpha.dtype).T @ (X.astype(alpha.dtype) * alpha[:, None])
 
 
 @jax.jit
