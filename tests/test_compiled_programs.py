@@ -57,6 +57,7 @@ def test_a_place_of_the_users_own_is_left(environment, monkeypatch):
     monkeypatch.setenv(compiled_programs.PLACE, "elsewhere")
     compiled_programs.keep()
     assert os.environ[compiled_programs.PLACE] == "elsewhere"
+    assert {name: os.environ[name] for name in compiled_programs.SETTINGS} == compiled_programs.SETTINGS
     assert not environment.exists()
 
 

@@ -40,6 +40,16 @@ def test_the_main_job_loads_neither_scikit_learn_nor_matplotlib():
     assert not loaded & {"sklearn", "matplotlib", "typer", "rich", "pydantic", "pyarrow"}
 
 
+def test_the_command_of_the_main_job_loads_no_part_of_scipy_but_linear_algebra():
+    names = output(
+        sys.executable,
+        "-c",
+        "import tightwidth.cli.memorize_run, tightwidth.cli.memorize_data, sys\nprint(*sys.modules)",
+    )
+    assert "scipy.linalg" in names.split()
+    assert not set(names.split()) & {"scipy.optimize", "scipy.stats", "scipy.fft", "scipy.sparse", "sklearn", "pandas"}
+
+
 def test_the_command_line_answers_for_help_without_the_numerical_packages():
     loaded = loaded_by("import tightwidth.cli")
     assert not loaded & {"jax", "scipy", "sklearn", "matplotlib"}

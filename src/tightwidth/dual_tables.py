@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from numpy.polynomial import chebyshev
-from scipy.fft import dct
 
 from tightwidth.angles import angle
 from tightwidth.dual_quadrature import Integrand, check_resolved, hermite_expansion, pair_means, second_moment
@@ -135,6 +134,8 @@ def angle_table(
             values[::2], values[1::2] = before, found
         else:
             values = found
+        from scipy.fft import dct  # here, since it takes a tenth of a second, and few duals come to it
+
         coefficients = np.asarray(dct(values, type=1)) / degree
         coefficients[[0, -1]] /= 2
         last = float(np.abs(coefficients[-(degree // 4) :]).max())

@@ -11,7 +11,6 @@ import math
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import nnls
 
 from tightwidth.activations import Activation
 
@@ -49,6 +48,8 @@ def margin_bound(X: Float[np.ndarray, "m n"], y: Float[np.ndarray, " m"]) -> flo
     >>> margin_bound(np.concatenate([X, -X]), np.ones(4)) < 1e-12
     True
     """
+    from scipy.optimize import nnls  # here, since it takes a third of a second, and few samples come to it
+
     signed = (y[:, None] * X).astype(np.float64).T
     try:
         a, _ = nnls(np.concatenate([signed, np.ones((1, len(X)))]), np.append(np.zeros(len(signed)), 1.0))

@@ -21,6 +21,7 @@ DAYS = 30  # after which what was compiled is compiled again: nothing grows for 
 def keep() -> None:
     """Let JAX keep its programs in the user's cache folder, unless the environment names another or forbids it."""
     if PLACE in os.environ:
+        _keep_small_ones()
         return
     folder = _folder()
     if folder is None:
@@ -31,10 +32,15 @@ def keep() -> None:
     if not os.access(folder, os.W_OK):
         return
     os.environ[PLACE] = str(folder)
-    for name, value in SETTINGS.items():
-        os.environ.setdefault(name, value)
+    _keep_small_ones()
     # a file torn by a kill is compiled anew, which is nothing to tell anybody
     warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")
+
+
+def _keep_small_ones() -> None:
+    """Let JAX keep programs that compile in less than a second too, as nearly all of them do here."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
 
 
 def _folder() -> Path | None:

@@ -8,8 +8,6 @@ and one by Gaussian matrices, sharper and for the uniform sphere only (docs/deri
 
 import math
 
-from scipy.optimize import root_scalar
-
 from tightwidth.theorems.hypotheses import least_count, require, require_count, require_R, require_share
 
 R_UNIFORM_SPHERE = 1.0
@@ -108,6 +106,8 @@ def chernoff_bound(m: int, d: int, *, delta: float, R: float) -> float:
 
     Tropp, Found. Comput. Math. 12 (2012), Corollary 5.2, for the matrices ``x_i x_i^T`` of norm 1.
     """
+    from scipy.optimize import root_scalar  # here, since it takes a third of a second
+
     exponent = math.log(d / delta) * d / (m * R**2)
     # (1+t) ln(1+t) - t >= t^2 / (2 + 2t/3), so the root lies below that of the right side
     above = exponent / 3 + math.sqrt(exponent**2 / 9 + 2 * exponent)

@@ -6,8 +6,6 @@ refutes nothing, and a ratio to them that stays bounded as the problem grows is 
 contrast, is exact; it is the statement for a linear predictor on n fixed features.
 """
 
-from scipy.stats import binom
-
 from tightwidth.theorems.hypotheses import require_count, require_positive
 
 
@@ -89,6 +87,8 @@ def separable_share(m: int, n: int) -> float:
     """
     require_count("m", m)
     require_count("n", n)
+    from scipy.stats import binom  # here, since it takes half a second that no other result needs
+
     return float(binom.cdf(n - 1, m - 1, 0.5))
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy.optimize import brentq
 
 from tightwidth.theorems.hypotheses import require, require_count, require_positive, require_R, require_share
 
@@ -146,6 +145,8 @@ def logistic_comparator(epsilon: float) -> tuple[float, float]:
     Its mean logistic loss is ``-ln(1 - s)``, and at the best rate distance and noise add up to ``c s``.
     """
     require_share("epsilon", epsilon)
+    from scipy.optimize import brentq  # here, since it takes a third of a second, and one loss needs it
+
     s: Any = brentq(lambda s: _entropy(s) - epsilon, 1e-300, 0.5, xtol=1e-300, rtol=np.float64(1e-14))
     return float(s), math.log(1 / s - 1)
 
