@@ -183,7 +183,7 @@ def steps(
     return jax.lax.fori_loop(start // DRAWN_AHEAD, -(-stop // DRAWN_AHEAD), block, (working, seen))
 
 
-@eqx.filter_jit
+@jax.jit
 def _advance(settings: Algorithm1, state: State, source: Source, n: Int32[Array, ""]) -> State:
     working, seen = steps(settings, state.network.at_work(source.width), state.seen, source, n)
     return State(state.network.after(working), seen)
@@ -200,7 +200,13 @@ def draw_random_step(key: PRNGKeyArray, n_steps: int) -> int:
     if not 1 <= n_steps <= MOST_STEPS:
         message = f"n_steps={n_steps} must be a whole number from 1 to {MOST_STEPS}; give fewer steps"
         raise InputError(message)
-    return int(jax.random.randint(key, (), 1, n_steps + 1, jnp.int32))
+    with jax.enable_x64(False):  # one program for both precisions
+        return int(_random_step(key, n_steps))
+
+
+@jax.jit
+def _random_step(key: PRNGKeyArray, n_steps: int | Array) -> Int32[Array, ""]:
+    return jax.random.randint(key, (), 1, n_steps + 1, jnp.int32)
 
 
 @dataclass(frozen=True)

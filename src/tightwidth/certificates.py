@@ -79,14 +79,14 @@ def compare(
     norms, values, separating = [0.0], [], math.inf
     measured = counting_loss(loss)
     with jax.enable_x64(True):
-        labels = jnp.asarray(y, jnp.float64)
+        labels = np.asarray(y, np.float64)
 
         def mean_losses(scales: np.ndarray, h: np.ndarray) -> list[float]:
-            return np.asarray(_mean_losses(measured, jnp.asarray(scales), jnp.asarray(h), labels)).tolist()
+            return np.asarray(_mean_losses(measured, scales, np.asarray(h, np.float64), labels)).tolist()
 
         values += mean_losses(np.zeros(len(SCALES) + 1), np.ones(len(y)))[:1]
         for norm_squared, outputs in candidates:
-            margins = np.asarray(y, np.float64) * outputs
+            margins = labels * outputs
             typical = float(np.median(margins))
             if not (typical > 0 and math.isfinite(norm_squared)):
                 continue

@@ -57,10 +57,23 @@ def least_loss_of_a_mistake(loss: Loss) -> float:
     the hinge, ln 2 for the logistic loss, 0 for the perceptron.  A mean loss divided by it bounds the share of
     mistakes (Markov).
     """
+    y = np.array([1.0, -1.0])
+    value, slope = values_and_slopes(loss, np.zeros(2), y)
+    return float(np.min(value)) if bool(np.all(slope * y <= 0)) else 0.0
+
+
+def values_and_slopes(
+    loss: Loss, h: Float[np.ndarray, "2"], y: Float[np.ndarray, "2"]
+) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]]:
+    """Return the loss and its derivative at two predictions, in float64: all that is asked of a loss in one program."""
     with jax.enable_x64(True):
-        y, zero = np.array([1.0, -1.0]), np.zeros(2)
-        value, slope = jax.jit(lambda h, y: (loss.value(h, y), loss.derivative(h, y)))(zero, y)
-        return float(np.min(value)) if bool(np.all(np.asarray(slope) * y <= 0)) else 0.0
+        value, slope = _values_and_slopes(loss, h, y)
+        return np.asarray(value), np.asarray(slope)
+
+
+@partial(jax.jit, static_argnames="loss")
+def _values_and_slopes(loss: Loss, h: Array, y: Array) -> tuple[Array, Array]:
+    return loss.value(h, y), loss.derivative(h, y)
 
 
 @lru_cache(maxsize=256)
@@ -127,9 +140,16 @@ def _mean_and_moves(loss: Loss, h: Array, y: Array) -> tuple[Array, Array]:
 
 
 @follows_dtype
+def mean_and_moves(loss: Loss, h: Float[Any, " m"], y: Float[Any, " m"]) -> tuple[float, bool]:
+    """Return what `mean_loss` and `has_gradient` do, at the price of one of them."""
+    mean, moves = _mean_and_moves(loss, jnp.asarray(h), jnp.asarray(y))
+    return float(mean), bool(moves)
+
+
+@follows_dtype
 def mean_loss(loss: Loss, h: Float[Any, " m"], y: Float[Any, " m"]) -> float:
     """Return the empirical loss ``L_S(h) = (1/m) sum_i loss(h(x_i), y_i)``."""
-    return float(_mean_and_moves(loss, jnp.asarray(h), jnp.asarray(y))[0])
+    return mean_and_moves(loss, h, y)[0]
 
 
 @follows_dtype
@@ -138,7 +158,7 @@ def has_gradient(loss: Loss, h: Float[Any, " m"], y: Float[Any, " m"]) -> bool:
 
     Outputs that overflowed count as moving: nothing is known about them.
     """
-    return bool(_mean_and_moves(loss, jnp.asarray(h), jnp.asarray(y))[1])
+    return mean_and_moves(loss, h, y)[1]
 
 
 def fraction_memorized(h: Float[np.ndarray, " m"], y: Float[np.ndarray, " m"]) -> float:

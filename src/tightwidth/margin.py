@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightwidth.embedding import Embedding
 from tightwidth.precision import follows_dtype
+from tightwidth.seeds import stream_key
 
 NO_LIMIT = 1e9  # the box of the hard margin
 BLOCK = 64  # points visited at a time
@@ -80,7 +81,7 @@ class _Problem(eqx.Module):
         return alpha.at[places].set(new, mode="drop"), U + (gates * steps[:, None]).T @ X
 
 
-@eqx.filter_jit
+@jax.jit
 def _epochs(problem: _Problem, alpha: Array, U: Array, key: PRNGKeyArray, n: Array) -> tuple[Array, Array]:
     """Visit all coordinates n times, each time in a new random order."""
     m = alpha.shape[0]
@@ -111,7 +112,7 @@ def ascend(
     Costs about ``4 m q d`` operations an epoch.
     """
     dtype = embedding.X.dtype
-    key = jax.random.fold_in(jax.random.key(seed), ascent.epochs)
+    key = stream_key(seed, ascent.epochs)
     problem = _Problem(embedding, jnp.asarray(y, dtype), jnp.asarray(diagonal, dtype), jnp.asarray(C, dtype))
     alpha, U = _epochs(problem, ascent.alpha, ascent.U, key, jnp.asarray(n_epochs, jnp.int32))
     return Ascent(alpha, U, ascent.epochs + n_epochs)

@@ -15,7 +15,7 @@ from tightwidth.algorithm1 import Algorithm1, Seen
 from tightwidth.certificates import is_perceptron
 from tightwidth.embedding import GATES_SHARE
 from tightwidth.laziness import Laziness, measure
-from tightwidth.losses import fraction_memorized, has_gradient, mean_loss
+from tightwidth.losses import fraction_memorized, mean_and_moves
 from tightwidth.memorization_result import CurvePoint, Stopped
 from tightwidth.memory import fits
 from tightwidth.network import Network, bytes_kept, init, preactivations
@@ -23,6 +23,7 @@ from tightwidth.neuron_shards import NeuronShards, OneDevice, Placed
 from tightwidth.online_loss import Interval, OnlineLoss
 from tightwidth.planning import Plan
 from tightwidth.run_settings import NEGLIGIBLE, RANDOM_ITERATE, STEPS, Settings, weights_key
+from tightwidth.seeds import stream_key
 
 EPOCHS_BETWEEN_LOOKS = 2
 PROBES_OF_DRIFT = 16  # for more than 4096 points: 320 m q d operations, some tens of epochs' worth
@@ -50,7 +51,7 @@ class Run:
         place: OneDevice | NeuronShards,
     ) -> None:
         (self.m, d), q = X.shape, plan.n_pairs
-        steps_key, iterate_key = (jax.random.fold_in(jax.random.key(settings.seed), k) for k in (STEPS, RANDOM_ITERATE))
+        steps_key, iterate_key = (stream_key(settings.seed, k) for k in (STEPS, RANDOM_ITERATE))
         self.start = init(
             weights_key(settings.seed),
             d=d,
@@ -120,10 +121,11 @@ class Run:
         """Count on the whole sample; also return whether any point still has a gradient."""
         h = self.place.outputs(self.state, self.source)
         fraction = fraction_memorized(h, self.labels)
+        loss, moves = mean_and_moves(self.loss, h, self.labels)
         mean = 1 - self.sum_of(self.seen.online_mistakes) / self.done if self.done else fraction
-        point = CurvePoint(self.done, fraction, mean, mean_loss(self.loss, h, self.labels))
+        point = CurvePoint(self.done, fraction, mean, loss)
         self.curve.append(point)
-        return point, has_gradient(self.loss, h, self.labels)
+        return point, moves
 
     def _mark_the_end(self) -> None:
         """Put the step after which nothing moved any more on the curve: there the last iterate was reached."""
@@ -143,7 +145,7 @@ class Run:
     def laziness(self) -> Laziness | None:
         """Measure how far the last iterate is from its start and from its linearisation; None if it overflowed."""
         network = self.network
-        if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(network)):
+        if not all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(network)):
             return None
         return measure(
             network,

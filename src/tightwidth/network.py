@@ -21,10 +21,12 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from tightwidth.activations import Activation
 from tightwidth.packed_gates import Kept, PackedGates, all_of, packed, part_of, slope_of, width_of
-from tightwidth.precision import follows_dtype
+from tightwidth.precision import follows_dtype, is_concrete
 from tightwidth.working_forms import AtWork, DisplacementAtWork, PlainAtWork, TangentAtWork
 
 BLOCK_ELEMENTS = 1 << 24  # of the largest temporary, in numbers
+ROWS_OF_A_BLOCK = 256  # of W', drawn by one program whatever the width is,
+MOST_ROWS_BY_BLOCKS = 4096  # up to here; beyond, drawing takes longer than compiling
 
 
 class Plain(eqx.Module):
@@ -144,12 +146,17 @@ def draw_W_half(key: PRNGKeyArray, q: int, d: int, dtype: Any = jnp.float32) -> 
 
     So one key gives the same rows whatever the number of rows and whatever the precision.
     """
-    return _draw_rows(key, q, d).astype(dtype)
+    if q > MOST_ROWS_BY_BLOCKS:
+        return _draw_rows(key, 0, q, d).astype(dtype)
+    blocks = [_draw_rows(key, first, ROWS_OF_A_BLOCK, d) for first in range(0, q, ROWS_OF_A_BLOCK)]
+    if not is_concrete(blocks[0]):
+        return _draw_rows(key, 0, q, d).astype(dtype)
+    return jnp.asarray(np.concatenate(blocks)[:q].astype(dtype))
 
 
 @partial(jax.jit, static_argnames=("q", "d"))
-def _draw_rows(key: PRNGKeyArray, q: int, d: int) -> Array:
-    rows = jnp.arange(q, dtype=jnp.int32)
+def _draw_rows(key: PRNGKeyArray, first: int | Array, q: int, d: int) -> Array:
+    rows = first + jnp.arange(q, dtype=jnp.int32)
     return jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(key, i), (d,), jnp.float32))(rows)
 
 
@@ -237,7 +244,7 @@ def bytes_kept(network: Network, m: int) -> float:
     return m * network.q * (1 / 8 if in_bits else network_dtype(network).itemsize)
 
 
-@eqx.filter_jit
+@jax.jit
 def _outputs(network: Network, X: Array, cached: Kept) -> Array:
     return network.at_work(width_of(cached)).forward(X, all_of(cached))[0]
 
@@ -259,7 +266,8 @@ def predict(network: Network, X: Float[Array, "m d"] | np.ndarray, cached: Kept 
     rows = min(rows, max(1, X.shape[0]))
     outputs = []
     for start in range(0, X.shape[0], rows):
-        block = jnp.asarray(X[start : start + rows], network_dtype(network))
+        # a slice of a JAX array is a program of its own, even of all rows
+        block = jnp.asarray(X if rows == X.shape[0] else X[start : start + rows], network_dtype(network))
         known = network.cache(block) if cached is None else part_of(cached, start, start + rows)
         outputs.append(_outputs(network, block, known))
     return np.concatenate([np.asarray(block) for block in outputs]) if outputs else np.zeros(0, network_dtype(network))

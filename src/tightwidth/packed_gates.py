@@ -4,7 +4,10 @@ Such a gate is 0 or one number.  Eight gates lie in a byte, so that what a sampl
 batch is read that much faster; a table of the 256 bytes turns them back into numbers.
 """
 
+from functools import lru_cache
+
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt8
@@ -42,13 +45,13 @@ class PackedGates(eqx.Module):
         return table[bits.astype(jnp.int32)].reshape(bits.shape[0], self.width)
 
 
+@lru_cache(maxsize=256)
 def slope_of(activation: Activation) -> float | None:
     """Return the slope on the right of the kink if gates of this activation can be packed, None if they cannot."""
     if not activation.is_piecewise_linear or len(activation.kinks) != 1:
         return None
     (place, jump), *_ = activation.kinks
-    left = float(activation.sigma_prime(jnp.asarray(place - 1.0)))
-    at = float(activation.sigma_prime(jnp.asarray(place)))
+    left, at = np.asarray(jax.jit(activation.sigma_prime)(np.array([place - 1.0, place], np.float32))).tolist()
     return jump if left == 0 and at == 0 else None
 
 
@@ -72,7 +75,9 @@ def all_of(kept: Kept) -> Float[Array, "m q_or_more"] | None:
 
 def part_of(kept: Kept, start: int, stop: int) -> Float[Array, "n q"] | PackedGates | None:
     """Return what is kept of consecutive points, as it is kept."""
-    return kept.part(start, stop) if isinstance(kept, PackedGates) else None if kept is None else kept[start:stop]
+    if kept is None or (start == 0 and stop >= jax.tree.leaves(kept)[0].shape[0]):
+        return kept
+    return kept.part(start, stop) if isinstance(kept, PackedGates) else kept[start:stop]
 
 
 def width_of(kept: Kept) -> int | None:

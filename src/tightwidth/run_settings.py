@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-import jax
 from jaxtyping import PRNGKeyArray
 
 from tightwidth.activations import Activation
 from tightwidth.algorithm1 import DRAWN_AHEAD
 from tightwidth.losses import Loss
+from tightwidth.seeds import stream_key
 
 NEGLIGIBLE = 1e-3  # part of epsilon that a sufficient B may cost
 WEIGHTS, STEPS, RANDOM_ITERATE, SIGNS = 0, 1, 2, 3  # the streams of random numbers that a seed opens
@@ -33,12 +33,12 @@ class Settings:
 
 def weights_key(seed: int) -> PRNGKeyArray:
     """Return the key of W': the plan certifies the weights that the run will start from."""
-    return jax.random.fold_in(jax.random.key(seed), WEIGHTS)
+    return stream_key(seed, WEIGHTS)
 
 
 def signs_key(seed: int) -> PRNGKeyArray:
     """Return the key of the signs that sketch an embedding: another stream than that of W'."""
-    return jax.random.fold_in(jax.random.key(seed), SIGNS)
+    return stream_key(seed, SIGNS)
 
 
 def bytes_needed(m: int, d: int, q: int, itemsize: int) -> float:

@@ -6,6 +6,7 @@ step t sees depends on the key and t alone, so it does not depend on how the ste
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -17,7 +18,8 @@ from jaxtyping import Array, Float, Int32, Key, PRNGKeyArray
 from tightwidth.errors import DataError
 from tightwidth.packed_gates import Kept, rows_of, width_of
 from tightwidth.precision import in_precision_of
-from tightwidth.sphere import Distribution, uniform
+from tightwidth.seeds import stream_key
+from tightwidth.sphere import Distribution, check_dimension, gaussians
 
 POINTS_STREAM, LABELS_STREAM = 0x504F, 0x7A6  # of a seed: what random points and random labels draw from
 Batch = tuple[Array, Array, Array | None]
@@ -125,10 +127,17 @@ Source = FiniteSample | PaddedSample | Synthetic | Buffer
 
 def random_points(m: int, d: int, *, seed: int, dtype: Any = np.float32) -> tuple[np.ndarray, np.ndarray]:
     """Return m uniform points on the sphere, [m, d], and fair labels +-1, [m]; the same in both precisions."""
-    key = jax.random.fold_in(jax.random.key(seed), POINTS_STREAM)
+    check_dimension(d)
     with jax.enable_x64(np.dtype(dtype) == np.float64):
-        X = np.asarray(uniform(d).sample(key, m, dtype))
+        g = _gaussians(stream_key(seed, POINTS_STREAM), m, d, np.dtype(dtype))
+        # outside of that program, which would round the norms in another way: a seed's points stay what they are
+        X = np.asarray(g / jnp.linalg.norm(g, axis=1, keepdims=True))
     return X, fair_labels(m, seed).astype(X.dtype)
+
+
+@partial(jax.jit, static_argnames=("m", "d", "dtype"))
+def _gaussians(key: PRNGKeyArray, m: int, d: int, dtype: Any) -> Float[Array, "m d"]:
+    return gaussians(key, m, d, dtype)
 
 
 def fair_labels(m: int, seed: int) -> np.ndarray:

@@ -37,10 +37,22 @@ class Distribution:
     sample: Callable[[PRNGKeyArray, int, Any], Float[Array, "n d"]]
 
 
-def _check_dimension(d: int) -> None:
+def check_dimension(d: int) -> None:
+    """Raise unless there is a sphere in so many dimensions.
+
+    Raises
+    ------
+    InputError
+        If d is below 1.
+    """
     if d < 1:
         message = f"dim={d}: points on a sphere need at least 1 coordinate; give dim >= 1"
         raise InputError(message)
+
+
+def gaussians(key: PRNGKeyArray, n: int, d: int, dtype: Any) -> Float[Array, "n d"]:
+    """Draw standard Gaussian rows, in float32 and then cast: one seed gives the same points in both precisions."""
+    return jax.random.normal(key, (n, d), jnp.float32).astype(dtype)
 
 
 def uniform(d: int) -> Distribution:
@@ -50,11 +62,10 @@ def uniform(d: int) -> Distribution:
     ----------
     Daniely (2020), Section A.5.
     """
-    _check_dimension(d)
+    check_dimension(d)
 
     def sample(key: PRNGKeyArray, n: int, dtype: Any = jnp.float32) -> Float[Array, "n d"]:
-        # drawn in float32 and cast, so that one seed gives the same points in both precisions
-        g = jax.random.normal(key, (n, d), jnp.float32).astype(dtype)
+        g = gaussians(key, n, d, dtype)
         return g / jnp.linalg.norm(g, axis=1, keepdims=True)
 
     return Distribution("uniform sphere", d, 1.0, sample)
@@ -62,7 +73,7 @@ def uniform(d: int) -> Distribution:
 
 def discrete_cube(d: int) -> Distribution:
     """Return the uniform distribution on the cube ``{+-1/sqrt(d)}^d``, for which R = 1."""
-    _check_dimension(d)
+    check_dimension(d)
 
     def sample(key: PRNGKeyArray, n: int, dtype: Any = jnp.float32) -> Float[Array, "n d"]:
         signs = 2 * jax.random.randint(key, (n, d), 0, 2, jnp.int32) - 1

@@ -9,7 +9,6 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Float
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
@@ -18,7 +17,7 @@ from tightwidth.activations import Activation
 from tightwidth.angular_kernels import tangent
 from tightwidth.errors import HypothesisError
 from tightwidth.kernels import gram
-from tightwidth.losses import REGISTRY, Loss, least_loss_of_a_mistake
+from tightwidth.losses import REGISTRY, Loss, least_loss_of_a_mistake, values_and_slopes
 from tightwidth.spectrum import largest_eigenvalue_bound
 from tightwidth.theorems import thm7_memorization as thm7
 
@@ -159,6 +158,5 @@ def kind_of(loss: Loss) -> thm7.MemorizingLoss | None:
     if loss is REGISTRY["logistic"]:
         return "logistic"
     y = np.array([1.0, -1.0])
-    with jax.enable_x64(True):
-        at_labels = np.asarray(jax.jit(loss.value)(y, y))
+    at_labels, _ = values_and_slopes(loss, y, y)
     return "hinge" if not at_labels.any() else None
