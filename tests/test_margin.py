@@ -8,6 +8,7 @@ import pytest
 
 import certificate_oracles as oracle
 from tightwidth import activations, embedding, margin, network
+from tightwidth.margin_by_matrix import DualProblem
 
 M, D, Q = 24, 8, 16
 
@@ -160,3 +161,28 @@ def test_the_order_of_the_visits_follows_the_seed():
     first, again, other = (problem.ascend(n_epochs=2, C=4.0, seed=seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first.U, again.U)
     assert (np.asarray(first.U) != np.asarray(other.U)).any()
+
+
+@pytest.mark.parametrize(("dead", "C"), [(0, 2.0), (0, margin.NO_LIMIT), (3, 4.0)])
+def test_the_ascent_on_the_matrix_is_the_same(dead, C):
+    problem = Problem(dead=dead)
+    by_matrix = DualProblem(problem.embedding.matrix(), problem.y)
+    ascent, on_matrix = problem.ascend(n_epochs=4, C=C), by_matrix.ascend(by_matrix.start(), n_epochs=4, C=C, seed=0)
+    ascent, on_matrix = (
+        problem.ascend(ascent, n_epochs=3, C=C, seed=0),
+        by_matrix.ascend(on_matrix, n_epochs=3, C=C, seed=0),
+    )
+    np.testing.assert_allclose(on_matrix.alpha, ascent.alpha, rtol=1e-8, atol=1e-10)
+    norm_squared, outputs = by_matrix.vector(on_matrix)
+    expected_norm_squared, expected_outputs = problem.embedding.primal(np.asarray(ascent.U))
+    assert norm_squared == pytest.approx(expected_norm_squared, rel=1e-8)
+    np.testing.assert_allclose(outputs, expected_outputs, atol=1e-8)
+    assert (on_matrix.epochs, by_matrix.start(on_matrix.alpha).epochs) == (7, 0)
+    other = by_matrix.ascend(by_matrix.start(), n_epochs=7, C=C, seed=1)
+    assert not np.allclose(other.alpha, on_matrix.alpha, rtol=1e-8, atol=1e-10)  # the order is part of it
+
+
+def test_the_matrix_is_that_of_the_features():
+    problem = Problem()
+    np.testing.assert_allclose(problem.embedding.matrix(), problem.Psi @ problem.Psi.T, atol=1e-14)
+    np.testing.assert_allclose(np.diagonal(problem.embedding.matrix()), problem.diagonal, rtol=1e-14)

@@ -1,6 +1,7 @@
 """Plan, train, certify: every number of a result against a replay of the run in NumPy, minibatch by minibatch."""
 
 import dataclasses
+import logging
 import math
 from functools import lru_cache
 from typing import Any
@@ -290,3 +291,19 @@ class TestOwnObjects:
         assert result.certified_fraction is None
         assert result.certified_reason == "no certificate: the squared loss is not Lipschitz"
         assert isinstance(result.worst_case, str)
+
+
+def test_the_programs_of_a_run_are_few_and_another_seed_compiles_none(caplog):
+    def compiled(seed):
+        X, y = tw.sampling.random_points(68, 9, seed=seed)
+        caplog.clear()
+        with jax.log_compiles(), caplog.at_level(logging.WARNING):
+            found = tw.memorize(X, y, seed=seed, n_pairs=19, batch_size=8, n_steps=2000)
+        messages = [record.getMessage() for record in caplog.records]
+        return found, [message for message in messages if message.startswith("Compiling")]
+
+    first, programs = compiled(0)
+    assert 0 < len(programs) <= 32
+    other, again = compiled(1)
+    assert again == []
+    assert first.norm_squared != other.norm_squared

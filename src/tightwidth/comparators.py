@@ -8,14 +8,16 @@ regularisations, all from one Krylov space.
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from tightwidth import margin
 from tightwidth.certificates import Certificate, Comparators, Spread, best_of, compare
-from tightwidth.embedding import Embedding
+from tightwidth.embedding import EXACT_POINTS, Embedding
 from tightwidth.losses import Loss, values_and_slopes
+from tightwidth.margin_by_matrix import DualProblem
 from tightwidth.spectrum import lanczos
 
 FIRST_ROUND = 15  # epochs until the first look at the certificate; every later look doubles the epochs so far
@@ -40,7 +42,7 @@ class Found:
     """Hold a certificate, and the dual variables from which another width may start."""
 
     certificate: Certificate
-    alpha: Float[Array, " m"] | None
+    alpha: Float[np.ndarray, " m"] | None
 
 
 @lru_cache(maxsize=256)
@@ -56,11 +58,11 @@ def affordable_epochs(m: int, d: int, q: int) -> int:
     return int(min(MOST_EPOCHS, max(LEAST_EPOCHS, SECONDS / seconds)))
 
 
-def spread_of(embedding: Embedding, *, R: float, seed: int) -> tuple[Spread, Float[np.ndarray, " m"]]:
-    """Measure the diagonal and the largest eigenvalue of K_W; also return the diagonal."""
-    diagonal = embedding.diagonal()
-    top = embedding.largest_eigenvalue(R=R, seed=seed) / len(diagonal)
-    return Spread(float(diagonal.mean()), float(diagonal.max()), top), diagonal
+def spread_of(embedding: Embedding, *, R: float, seed: int, matrix: Float[np.ndarray, "m m"] | None = None) -> Spread:
+    """Measure the diagonal and the largest eigenvalue of K_W, from the matrix if it is at hand."""
+    diagonal = embedding.diagonal() if matrix is None else np.diagonal(matrix)
+    top = embedding.largest_eigenvalue(R=R, seed=seed, matrix=matrix) / len(diagonal)
+    return Spread(float(diagonal.mean()), float(diagonal.max()), top)
 
 
 def find_certificate(
@@ -72,7 +74,7 @@ def find_certificate(
     epsilon: float,
     R: float,
     seed: int,
-    alpha: Float[Array, " m"] | None = None,
+    alpha: Float[np.ndarray, " m"] | None = None,
     thorough: bool = False,
 ) -> Found:
     """Return the best certificate found at these weights.
@@ -90,7 +92,8 @@ def find_certificate(
     thorough
         Spend more: for the width that will be run.
     """
-    spread, diagonal = spread_of(embedding, R=R, seed=seed)
+    space = _Small(embedding, y, seed) if len(y) <= EXACT_POINTS else _Large(embedding, y, seed)
+    spread = space.spread(R)
 
     def certificate(found: Comparators) -> Certificate:
         return Certificate(found, spread, loss, batch_size)
@@ -100,27 +103,67 @@ def find_certificate(
     if not math.isfinite(loss.L) or unit == 0:
         return Found(certificate(found), None)
     if thorough or not is_margin_loss(loss):
-        space = lanczos(embedding.kernel_product, y.astype(np.float64), KRYLOV_STEPS)
-        solutions = space.regularised_solutions(SHIFTS * unit)
-        found = best_of(found, compare([embedding.primal(embedding.adjoint(a)) for a in solutions], y, loss))
+        krylov = lanczos(space.product, y.astype(np.float64), KRYLOV_STEPS)
+        found = best_of(found, compare([space.primal(a) for a in krylov.regularised_solutions(SHIFTS * unit)], y, loss))
     if not is_margin_loss(loss):
         return Found(certificate(found), None)
     (m, d), Q = embedding.X.shape, embedding.Q
     affordable = affordable_epochs(m, d, Q)
     if thorough:
-        ascent, epochs = margin.start(embedding, y), min(PATH_EPOCHS, affordable // 8)
+        ascent, epochs = space.start(None), min(PATH_EPOCHS, affordable // 8)
         for C in PATH:
-            ascent = margin.ascend(ascent, embedding, y, diagonal, n_epochs=epochs, C=C / unit, seed=seed)
-            found = best_of(found, compare([embedding.primal(np.asarray(ascent.U))], y, loss))
-    ascent = margin.start(embedding, y, alpha)
+            ascent = space.ascend(ascent, epochs, C / unit)
+            found = best_of(found, compare([space.vector(ascent)], y, loss))
+    ascent = space.start(alpha)
     before, epochs, most = math.inf, FIRST_ROUND, affordable if thorough else affordable // 2
     while ascent.epochs < most:
-        ascent = margin.ascend(ascent, embedding, y, diagonal, n_epochs=epochs, C=margin.NO_LIMIT, seed=seed)
+        ascent = space.ascend(ascent, epochs, margin.NO_LIMIT)
         epochs = ascent.epochs
-        found = best_of(found, compare([embedding.primal(np.asarray(ascent.U))], y, loss))
+        found = best_of(found, compare([space.vector(ascent)], y, loss))
         sizing = certificate(found).size(epsilon)
         now = math.inf if sizing is None else sizing.n_steps
         if now > PROGRESS[thorough] * before and math.isfinite(now):
             break
         before = now
-    return Found(certificate(found), ascent.alpha)
+    return Found(certificate(found), np.asarray(ascent.alpha))
+
+
+class _Large:
+    """Answer what is asked of the embedding of a sample from products with it."""
+
+    def __init__(self, embedding: Embedding, y: Float[np.ndarray, " m"], seed: int) -> None:
+        self.embedding, self.y, self.seed = embedding, y, seed
+        self.product, self.diagonal = embedding.kernel_product, embedding.diagonal()
+
+    def spread(self, R: float) -> Spread:
+        return spread_of(self.embedding, R=R, seed=self.seed)
+
+    def primal(self, a: Float[np.ndarray, " m"]) -> tuple[float, Float[np.ndarray, " m"]]:
+        return self.embedding.primal(self.embedding.adjoint(a))
+
+    def start(self, alpha: Float[np.ndarray, " m"] | None) -> Any:
+        return margin.start(self.embedding, self.y, alpha)
+
+    def ascend(self, ascent: Any, n_epochs: int, C: float) -> Any:
+        return margin.ascend(ascent, self.embedding, self.y, self.diagonal, n_epochs=n_epochs, C=C, seed=self.seed)
+
+    def vector(self, ascent: Any) -> tuple[float, Float[np.ndarray, " m"]]:
+        return self.embedding.primal(np.asarray(ascent.U))
+
+
+class _Small:
+    """Answer the same from its kernel matrix, for few points: faster, in float64, and with nothing to compile."""
+
+    def __init__(self, embedding: Embedding, y: Float[np.ndarray, " m"], seed: int) -> None:
+        self.embedding, self.seed = embedding, seed
+        self.problem = DualProblem(embedding.matrix(), y.astype(np.float64))
+        self.primal, self.start, self.vector = self.problem.primal, self.problem.start, self.problem.vector
+
+    def spread(self, R: float) -> Spread:
+        return spread_of(self.embedding, R=R, seed=self.seed, matrix=self.problem.K)
+
+    def product(self, a: Float[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
+        return self.problem.K @ a
+
+    def ascend(self, ascent: Any, n_epochs: int, C: float) -> Any:
+        return self.problem.ascend(ascent, n_epochs=n_epochs, C=C, seed=self.seed)

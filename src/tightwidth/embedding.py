@@ -132,19 +132,24 @@ class Embedding(eqx.Module):
             blocks = [np.asarray(_squared_rows(gates, X)) for _, gates, X in self._blocks()]
         return np.concatenate(blocks) / self.q
 
-    def largest_eigenvalue(self, *, R: float, seed: int) -> float:
+    def largest_eigenvalue(self, *, R: float, seed: int, matrix: Float[np.ndarray, "m m"] | None = None) -> float:
         """Bound ``lambda_max(K_W)`` from above.
 
         Exact (LAPACK, float64) up to 1024 points; beyond, the lesser of the Lanczos bound, which fails with probability
         1e-9, and ``C^2 m R_S^2 / d``, which holds always: ``K_W = (1/q) sum_i D_i X X^T D_i`` with ``|D_i| <= C``.
+        ``matrix`` is K_W, if it is at hand.
         """
         m, d = self.X.shape
         always = self.activation.C**2 * m * R**2 / d
         if m <= EXACT_POINTS:
-            G = np.concatenate([np.asarray(gates, np.float64) for _, gates, _ in self._blocks()])
-            X = np.asarray(self.X, np.float64)
-            return min(largest_eigenvalue((G @ G.T) * (X @ X.T) / self.q), always)
+            return min(largest_eigenvalue(self.matrix() if matrix is None else matrix), always)
         return min(largest_eigenvalue_bound(self.kernel_product, m, seed=seed), always)
+
+    def matrix(self) -> Float[np.ndarray, "m m"]:
+        """Return ``K_W = (1/q) (G G^T) * (X X^T)`` in float64, with the gates G; for small samples."""
+        G = np.concatenate([np.asarray(gates)[:, : self.q].astype(np.float64) for _, gates, _ in self._blocks()])
+        X = np.asarray(self.X, np.float64)
+        return (G @ G.T) * (X @ X.T) / self.q
 
 
 @follows_dtype

@@ -86,6 +86,6 @@ def certificate_by(
     chosen, labels = get_loss(loss), labels.astype(dtype)
     with jax.enable_x64(dtype == np.float64):
         embedding = embed(points, tangent.W_half, tangent.activation)
-        spread, _ = spread_of(embedding, R=sphere.R_of_sample(points, seed=seed), seed=seed)
+        spread = spread_of(embedding, R=sphere.R_of_sample(points, seed=seed), seed=seed)
     candidate = embedding.primal(embedding.q * np.asarray(tangent.V, np.float64))
     return Certificate(compare([candidate], labels, chosen), spread, chosen, int(batch_size))

@@ -11,7 +11,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from tightwidth.activations import Activation
 from tightwidth.certificates import Certificate
@@ -30,7 +30,7 @@ PATIENCE = 2  # wider networks without progress before it stops
 WIDTH_GIVEN = "the width was given"
 MOST_POINTS_CLIMBED = 30_000  # beyond, a rung takes more than ten seconds, and a given width starts from nothing
 
-Alpha = Float[Array, " m"] | None
+Alpha = Float[np.ndarray, " m"] | None
 
 
 @dataclass(frozen=True)

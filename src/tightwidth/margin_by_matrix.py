@@ -1,0 +1,74 @@
+"""The ascent of `tightwidth.margin` on the kernel matrix of a small sample, in float64.
+
+There a visit costs about ``2 m`` operations instead of ``4 q d``, four times fewer at the foot of the search, where
+``q d = 2 m``; and one program serves all widths, which only change what the matrix holds.  Both ascents visit the same
+points in the same order.
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from tightwidth.seeds import stream_key
+
+
+@dataclass(frozen=True)
+class MatrixAscent:
+    """Hold the dual variables, and the epochs so far."""
+
+    alpha: Float[np.ndarray, " m"]
+    epochs: int = 0
+
+
+@dataclass(frozen=True)
+class DualProblem:
+    """Hold ``K_W`` in float64 and the labels; a vector of the embedding is given by ``v = sum_i a_i Psi(x_i)``."""
+
+    K: Float[np.ndarray, "m m"]
+    y: Float[np.ndarray, " m"]
+
+    def primal(self, a: Float[np.ndarray, " m"]) -> tuple[float, Float[np.ndarray, " m"]]:
+        """Return ``||v||^2 = a^T K a`` and the outputs ``<v, Psi(x_j)>``, both of the same v."""
+        outputs = self.K @ a
+        return float(a @ outputs), outputs
+
+    def vector(self, ascent: MatrixAscent) -> tuple[float, Float[np.ndarray, " m"]]:
+        """Return the squared norm and the outputs of the vector that an ascent came to."""
+        return self.primal(ascent.alpha * self.y)
+
+    def start(self, alpha: Float[np.ndarray, " m"] | None = None) -> MatrixAscent:
+        """Return the ascent at alpha >= 0, or at 0."""
+        return MatrixAscent(np.zeros(len(self.y)) if alpha is None else alpha.astype(np.float64))
+
+    def ascend(self, ascent: MatrixAscent, *, n_epochs: int, C: float, seed: int) -> MatrixAscent:
+        """Visit every point ``n_epochs`` more times, in the box [0, C]."""
+        _, outputs = self.vector(ascent)
+        key = stream_key(seed, ascent.epochs)
+        with jax.enable_x64(True):
+            alpha = _epochs(ascent.alpha, outputs, self.K, self.y, C, key, np.int32(n_epochs))
+            return MatrixAscent(np.asarray(alpha), ascent.epochs + n_epochs)
+
+
+@jax.jit
+def _epochs(
+    alpha: Array, outputs: Array, K: Array, y: Array, C: float | Array, key: PRNGKeyArray, n: int | Array
+) -> Float[Array, " m"]:
+    """Visit all coordinates n times, each time in a new random order, keeping ``outputs = K (alpha y)``."""
+    m, diagonal = alpha.shape[0], jnp.diagonal(K)
+    is_dead = diagonal == 0
+    inverse = 1 / jnp.where(is_dead, 1, diagonal)
+
+    def visit(i: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        alpha, outputs = carry
+        ascended = jnp.clip(alpha[i] + (1 - y[i] * outputs[i]) * inverse[i], 0, C)
+        new = jnp.where(is_dead[i], alpha[i], ascended)
+        return alpha.at[i].set(new), outputs + ((new - alpha[i]) * y[i]) * K[i]
+
+    def epoch(e: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        order = jax.random.permutation(jax.random.fold_in(key, e), jnp.arange(m, dtype=jnp.int32))
+        return jax.lax.fori_loop(0, m, lambda t, carry: visit(order[t], carry), carry)
+
+    return jax.lax.fori_loop(0, n, epoch, (alpha, outputs))[0]
