@@ -135,6 +135,7 @@ def test_the_tangent_form_is_sgd_on_the_embedding(name, loss):
         assert np.abs(np.sqrt(Q) * twisted - path[-1]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_nothing_need_be_kept_per_point():
     net = start(Displacement, "relu", 2.0)
     with jax.enable_x64(True):
@@ -180,6 +181,7 @@ def test_in_single_precision_the_scale_1e5_gives_what_double_precision_gives(nam
     assert difference(predict(single, X.astype(np.float32)), predict(double, X)) < 1e-5
 
 
+@pytest.mark.slow
 def test_in_single_precision_the_plain_form_drowns_at_a_large_scale():
     limit = linear_limit("relu", "perceptron")
     plain = train(start(Plain, "relu", 1e7, np.float32), "perceptron", dtype=np.float32).network

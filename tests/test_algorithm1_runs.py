@@ -160,6 +160,7 @@ def test_no_number_compiles_anything_anew(caplog):
     assert any(record.getMessage().startswith("Compiling") for record in caplog.records)
 
 
+@pytest.mark.slow
 def test_nothing_moves_after_the_last_update():
     y = np.sign(X[:, 0])
     separable = FiniteSample(jnp.asarray(X), jnp.asarray(y))

@@ -56,6 +56,7 @@ def test_only_what_is_slow_in_every_attempt_closes_it(attempts, expected):
     assert any("above" in line for line in said) is (len(attempts) > 1)
 
 
+@pytest.mark.slow
 def test_a_contestant_that_is_slowed_by_half_is_caught_and_one_that_is_not_passes(tmp_path, monkeypatch):
     waiting(tmp_path, monkeypatch)
     baseline, said = {"made up: ours / peer": 1.0}, []

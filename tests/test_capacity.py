@@ -202,6 +202,7 @@ class TestFound:
                 assert all(fraction < 1 for fraction in fewer)
                 assert fewer or q == 1
 
+    @pytest.mark.slow
     def test_the_linear_limit_against_a_run_at_every_width(self, sample, found):
         q, seed = found.tangent.widths[1], found.seeds[1]
         (X, y), enough = sample, []

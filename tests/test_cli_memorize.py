@@ -169,6 +169,7 @@ class TestFiles:
 
 
 class TestData:
+    @pytest.mark.slow
     def test_the_same_data_in_other_files(self, tightwidth):
         npz = tightwidth("memorize", "points.npz", *FIXED, "--json").numbers()
         # the target column is called label, which is looked for
@@ -188,6 +189,7 @@ class TestData:
         assert done.numbers() == expected.numbers()
         assert done.json()["data"] == "three.csv, random labels"
 
+    @pytest.mark.slow
     def test_columns_are_standardised_unless_told_otherwise(self, tightwidth):
         X, y, _ = table()
         np.savez("shifted.npz", X=5 + X * np.arange(1, D + 1), y=y)

@@ -116,6 +116,7 @@ class TestInterrupted:
         assert left == [130]
         return done
 
+    @pytest.mark.slow
     def test_what_was_found_is_printed_and_written(self, monkeypatch, tightwidth):
         done = self.interrupted(monkeypatch, tightwidth, 110, "-o", "run.json")
         assert done.code == 130
@@ -134,6 +135,7 @@ class TestInterrupted:
         assert search["tangent"]["widths"] == [None] * 3
 
 
+@pytest.mark.slow
 def test_exit_status_1_if_no_width_was_found(monkeypatch, tightwidth):
     monkeypatch.setattr("tightwidth.capacity_request.WIDEST", 1)
     done = tightwidth(*POINTS, *USUAL, "--search", "--search-epochs", 1)

@@ -15,6 +15,7 @@ def tightwidth(monkeypatch, capsys):
     return in_process(monkeypatch, capsys)
 
 
+@pytest.mark.slow
 def test_a_plan_runs_as_it_is(tightwidth, tmp_path):
     path, figure = tmp_path / "plan[red].json", tmp_path / "plan.png"  # no markup
     options = ("--points", "96", "--dim", "8", "--loss", "perceptron", "--epsilon", "0.1", "--seed", "4")
@@ -46,6 +47,7 @@ def test_to_learn_from_numbers_as_json(tightwidth):
     assert drawn["Theorem 10, other shares of ε"] == [list(map(float, point)) for point in record.frontier]
 
 
+@pytest.mark.slow
 def test_to_learn_from_data(tightwidth):
     done = tightwidth("plan", "wine", "--positive", "0", "--goal", "learn", "--epsilon", "0.3", "--no-calibrate")
     assert "a ridge fit of that norm has loss" in done.out

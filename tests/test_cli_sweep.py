@@ -413,6 +413,7 @@ def random_moments(n: int) -> np.ndarray:
     return np.random.default_rng(0).uniform(0, 1, n) * np.where(np.arange(n) % 2, -1, 1)
 
 
+@pytest.mark.slow
 def test_a_killed_driver_loses_and_repeats_nothing(tmp_path):
     killed_and_gone_on_with(tmp_path, np.array([0.2, 0.6]), 0, signal.SIGKILL)
 

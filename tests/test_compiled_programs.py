@@ -29,6 +29,7 @@ def numbers(said):
     return {name: value for name, value in record.items() if not name.startswith("seconds")}
 
 
+@pytest.mark.slow
 def test_the_second_run_finds_what_the_first_compiled_and_the_same_numbers(environment):
     first = subprocess.run(RUN, capture_output=True, text=True, check=True)
     kept = {file.name for file in environment.iterdir()}

@@ -24,6 +24,7 @@ def run(name: str, configs: list[Any]) -> list[dict[str, Any]]:
 
 
 class TestMemorization:
+    @pytest.mark.slow
     def test_a_cell_is_what_memorize_does(self):
         config = MemorizationConfig(n_samples=60, n_features=6, n_pairs=20, batch_size=8, n_epochs=40, seed=3)
         (values,) = run("memorization", [config])

@@ -40,6 +40,7 @@ def test_the_main_job_loads_neither_scikit_learn_nor_matplotlib():
     assert not loaded & {"sklearn", "matplotlib", "typer", "rich", "pydantic", "pyarrow"}
 
 
+@pytest.mark.slow
 def test_the_command_of_the_main_job_loads_no_part_of_scipy_but_linear_algebra():
     names = output(
         sys.executable,

@@ -79,6 +79,6 @@ def test_what_is_not_decided_is_not_claimed(monkeypatch):
     def too_long(*_):
         raise RuntimeError
 
-    monkeypatch.setattr("tightwidth.linear_separation.nnls", too_long)
+    monkeypatch.setattr("scipy.optimize.nnls", too_long)
     X, y = random_points(64, 4, seed=0)
     assert not no_width_can(X, y, IDENTITY, math.inf)

@@ -141,6 +141,16 @@ class TestRepetition:
         for loss in ("hinge", "logistic"):
             assert numbers(tw.memorize(*sample(), **FIXED, loss=loss)) == numbers(run(loss))
 
+    def test_looks_are_two_epochs_apart_and_later_a_32nd_of_the_way(self):
+        looks = [point.step for point in run("logistic").curve]
+        two_epochs = 2 * M // BATCH
+        gaps = np.diff(looks)
+        assert looks[-1] == T
+        assert (gaps[:64] == two_epochs).all()
+        assert (gaps[64:-1] == np.asarray(looks[64:-2]) // two_epochs // 32 * two_epochs).all()
+        assert gaps[-2] > two_epochs  # or it says nothing
+        assert len(looks) < T / two_epochs
+
     def test_a_plan_can_be_run_as_it_is(self):
         by_plan = tw.memorize(*sample(), plan=run().plan)
         assert numbers(by_plan) == numbers(run())
@@ -170,6 +180,7 @@ class TestEnd:
 
 
 class TestWidths:
+    @pytest.mark.slow
     def test_random_points_are_memorized_and_certified_with_twice_as_many_columns(self):
         X, y = sample(np.float32, 128, 16)
         result: Any = tw.memorize(X, y)
@@ -260,6 +271,7 @@ def test_what_overflowed_is_not_memorized(B):
 
 
 class TestOwnObjects:
+    @pytest.mark.slow
     def test_activation_and_loss(self):
         bent = tw.Activation(
             "bent",
@@ -285,6 +297,7 @@ class TestOwnObjects:
         with pytest.raises(tw.HypothesisError, match=r"loss 'hinge' is not 0.5-Lipschitz at h ="):
             run(dataclasses.replace(hinge, L=0.5))
 
+    @pytest.mark.slow
     def test_a_loss_that_no_theorem_covers_is_trained_without_certificate(self):
         result = run("squared", learning_rate="auto")
         assert result.fraction_memorized_last > 0.7
@@ -293,6 +306,7 @@ class TestOwnObjects:
         assert isinstance(result.worst_case, str)
 
 
+@pytest.mark.slow
 def test_the_programs_of_a_run_are_few_and_another_seed_compiles_none(caplog):
     def compiled(seed):
         X, y = tw.sampling.random_points(68, 9, seed=seed)

@@ -173,6 +173,7 @@ def test_the_check_has_teeth(tmp_path: Path) -> None:
     assert np.abs(found - expected[:, 0]).max() > TOLERANCE * np.abs(expected).max()
 
 
+@pytest.mark.slow
 def test_networks_and_results_agree(tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     key = jax.random.key(1)

@@ -109,6 +109,7 @@ def test_another_scale_comes_closer_where_float64_cannot_hold_the_displacements(
     assert other.deviation < 1e-6 * other.size
 
 
+@pytest.mark.slow
 def test_networks_are_exported_too() -> None:
     key = jax.random.key(0)
     settings: Any = {"d": 3, "q": 2, "activation": tw.Activation("mine", jnp.sin, jnp.cos, C=1, H=1)}

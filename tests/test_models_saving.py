@@ -94,6 +94,7 @@ def test_a_regressor_comes_back_to_the_bit(tmp_path: Path, values: Any, on_spher
     assert same(found.predict(X), model.predict(X))
 
 
+@pytest.mark.slow
 def test_kernel_machines_come_back_to_the_bit(tmp_path: Path) -> None:
     weights = np.linspace(0, 1, 60)
     machine: Any
@@ -171,6 +172,7 @@ def test_networks_come_back_to_the_bit(tmp_path: Path, dtype: Any) -> None:
     assert np.array_equal(predict_outputs(found, points), predict_outputs(networks, points))
 
 
+@pytest.mark.slow
 def test_a_result_of_memorize_comes_back_whole(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     points, y = rng.standard_normal((40, 5)), np.sign(rng.standard_normal(40))

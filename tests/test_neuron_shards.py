@@ -66,6 +66,7 @@ def check_shares_of_a_kernel(shares):
     assert max(tiles) - min(tiles) <= 1
 
 
+@pytest.mark.slow
 def test_virtual_devices_give_what_one_device_gives():
     result = result_of(start("virtual", 3))
     check_against_one_device(result["found"], 3)
@@ -109,6 +110,7 @@ for case in shard_runs.CASES:
         assert [(re.sub(r"\{.*", "", shape), what) for shape, what in across] == [(f"f32[{BATCH}]", "all-reduce")]
 
 
+@pytest.mark.slow
 def test_one_device_is_a_mesh_too_and_its_memorization_that_of_none():
     X, y = sampling.random_points(64, 8, seed=0)
     usual, shared = (memorize(X, y, loss="perceptron", devices=devices) for devices in (None, jax.devices()))
@@ -131,6 +133,7 @@ def test_gates_are_kept_in_bits_and_the_neurons_filled_up_are_shut():
     assert kept.bits.nbytes * 8 == gates.size
 
 
+@pytest.mark.slow
 def test_a_kernel_matrix_has_the_same_bits_from_several_devices():
     code = """
 import jax; jax.config.update("jax_num_cpu_devices", 3)

@@ -109,6 +109,7 @@ class TestCoverage:
             assert n_misses(runs, times=(T,)) <= most_misses()
         assert n_misses(mistakes, times=(T,), confidence=0.5) <= most_misses(0.5)
 
+    @pytest.mark.slow
     def test_all_times_at_once_and_an_adversary(self):
         times = (4, 16, 64, 256)
         for runs in (sgd(1.0, 1, 300, seed=1)[0], adversary(256, seed=2)):

@@ -62,6 +62,7 @@ def test_a_padded_run_is_the_run_itself(B, activation, Q):
         assert float(abs(moved).max()) > 0.01, "something was learnt"
 
 
+@pytest.mark.slow
 def test_another_scale_of_the_rate_would_be_noticed():
     one = spec(70, 9, 20, 1)
     (run,) = side_by_side([one], Shape(128, 16, 32, 1), n_looks=8, loss="logistic")
@@ -78,6 +79,7 @@ def test_widths_and_lengths_may_differ_within_a_shape():
         assert distance(run.network, single(one, "logistic").network) < 1e-5
 
 
+@pytest.mark.slow
 def test_looks_and_means_are_those_of_memorize():
     one = spec(64, 16, 16, 5, eta=1.0, n_steps=600)
     (run,) = side_by_side([one], Shape(64, 16, 16, 1), loss="perceptron", n_looks=7)

@@ -160,6 +160,7 @@ def ask():
     return lambda *arguments: CliRunner().invoke(app, arguments)
 
 
+@pytest.mark.slow
 def test_the_command_prints_path_line_name_and_label(ask, monkeypatch):
     monkeypatch.chdir(DOCS_PAGE.parent.parent)
     (home,) = find("Algorithm 1")
@@ -168,10 +169,12 @@ def test_the_command_prints_path_line_name_and_label(ask, monkeypatch):
     assert answer.stdout == f"src/tightwidth/{home.path}:{home.line}  {home.name}  Algorithm 1\n"
 
 
+@pytest.mark.slow
 def test_the_command_lists_everything_without_a_label(ask):
     assert len(ask().stdout.splitlines()) == len(homes())
 
 
+@pytest.mark.slow
 def test_the_command_answers_in_json(ask):
     (home,) = find("Algorithm 1")
     expected = {"label": "Algorithm 1", "path": home.path, "line": home.line, "name": home.name}

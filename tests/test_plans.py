@@ -26,6 +26,7 @@ def memorizing():
 
 
 class TestMemorizing:
+    @pytest.mark.slow
     def test_the_certified_row_is_that_of_the_run(self, memorizing):
         X, y = random_points(M, D, seed=3)
         row = memorizing.row("certified")
@@ -188,6 +189,7 @@ class TestLearning:
         steps = [T for _, T in table.frontier]
         assert steps == sorted(steps, reverse=True)
 
+    @pytest.mark.slow
     def test_from_data_the_norm_is_that_of_a_fit(self):
         rng = np.random.default_rng(0)
         X = oracle.sphere(rng, 200, 6)

@@ -91,6 +91,7 @@ def test_a_narrow_range_of_widths_has_numbers_on_its_axis(runs):
     assert len([text for text in shown if text]) >= 2
 
 
+@pytest.mark.slow
 def test_formats(tmp_path):
     for suffix, magic in (("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")):
         save(searched(), tmp_path / f"figure.{suffix}")

@@ -154,6 +154,7 @@ def test_importing_every_module_changes_no_setting():
     assert [getattr(jax.config, name) for name in SETTINGS] == before
 
 
+@pytest.mark.slow
 def test_memorizing_twice_changes_neither_settings_nor_results():
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((40, 6)), rng.choice([-1.0, 1.0], 40)

@@ -213,6 +213,7 @@ class TestFigures:
 
 
 class TestText:
+    @pytest.mark.slow
     def test_hostile_text_stays_text(self, tmp_path):
         parts = {"text": HOSTILE, "stems": ("coins",)}
         one = statement(HOSTILE, verdicts=[verdict(claim=HOSTILE)], **parts)

@@ -233,6 +233,7 @@ class TestOneProcess:
 
 
 class TestWorkers:
+    @pytest.mark.slow
     def test_give_the_same_as_one_process(self, store, tmp_path):
         wanted = [*cells(7, 2, name=GROUPED_NAME), ("bounded_distributions", BoundedConfig(n_samples=9))]
         list(run_cells(wanted, store, workers=2))
@@ -240,6 +241,7 @@ class TestWorkers:
             list(run_cells(wanted, one, workers=0))
             assert without_times(store.all_records()) == without_times(one.all_records())
 
+    @pytest.mark.slow
     def test_one_that_dies_is_replaced_and_only_its_cell_fails(self, store, log):
         events = list(run_steps(cells(6, does="die"), store, workers=2))
         [failed] = [event for event in events if isinstance(event, Failed)]

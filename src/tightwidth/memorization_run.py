@@ -26,6 +26,7 @@ from tightwidth.run_settings import NEGLIGIBLE, RANDOM_ITERATE, STEPS, Settings,
 from tightwidth.seeds import stream_key
 
 EPOCHS_BETWEEN_LOOKS = 2
+LOOKS_EVENLY = 32  # from here on they are a 32nd of the steps so far apart: a look may cost as much as its epochs
 PROBES_OF_DRIFT = 16  # for more than 4096 points: 320 m q d operations, some tens of epochs' worth
 SECONDS_A_CALL = 0.3  # of compiled steps, between which a run can be interrupted
 STEPS_A_CALL = 1024  # where several processes have to make the same calls, whose clocks differ
@@ -67,6 +68,7 @@ class Run:
         self.random_step = algorithm1.draw_random_step(iterate_key, plan.n_steps)
         self.random_iterate: Network | None = self.start if self.random_step == 1 else None
         self.done = 0
+        self.rate: float | None = None  # steps a second
         self.curve: list[CurvePoint] = []
         began = time.perf_counter()
         self.state: Placed = jax.block_until_ready(place.advance(self.sgd, place.begin(self.start), self.source, 0))
@@ -88,8 +90,9 @@ class Run:
         epoch = math.ceil(self.m / self.plan.batch_size)
         every = epoch if stop == "target" else EPOCHS_BETWEEN_LOOKS * epoch
         self._look()
-        for look in range(every, T + every, every):
-            self._advance(min(look, T))
+        while self.done < T:
+            apart = 1 if stop == "target" else max(1, self.done // every // LOOKS_EVENLY)
+            self._advance(min(self.done + apart * every, T))
             point, moves = self._look()
             yield Running(T, point)
             if stop == "target" and point.fraction >= target:
@@ -101,18 +104,17 @@ class Run:
 
     def _advance(self, until: int) -> None:
         """Take steps up to ``until``, in calls short enough to be interrupted, and keep the random iterate."""
-        rate = None
         while self.done < until:
             n = until - self.done
             if self.done < self.random_step - 1:
                 n = min(n, self.random_step - 1 - self.done)
             if self.place.is_timed:
-                n = min(n, 256 if rate is None else max(1, int(SECONDS_A_CALL * rate)))
+                n = min(n, 256 if self.rate is None else max(1, int(SECONDS_A_CALL * self.rate)))
             else:
                 n = min(n, STEPS_A_CALL)
             began = time.perf_counter()
             self.state = jax.block_until_ready(self.place.advance(self.sgd, self.state, self.source, n))
-            rate = n / max(time.perf_counter() - began, 1e-6)
+            self.rate = n / max(time.perf_counter() - began, 1e-6)
             self.done += n
             if self.done == self.random_step - 1:
                 self.random_iterate = self.network
