@@ -22,7 +22,7 @@ from tightwidth.activations import Activation
 Trained = tuple[Array, ...]
 Back = Callable[[Array], Trained]
 Inside = Float[Array, " Q"] | None
-IN_CACHE = 1 << 16  # numbers
+IN_CACHE = 1 << 16  # numbers of a batch, points times neurons, that stay in a core's cache from product to product
 
 
 class _AtWork(eqx.Module):
@@ -54,8 +54,11 @@ def moved(network: Work, step: Trained) -> Work:
 
 
 def _sums(terms: Float[Array, "b Q"]) -> Float[Array, " b"]:
-    """Return the sums over the neurons, as a product: its terms are added side by side, those of a sum one by one."""
-    return terms @ jnp.ones(terms.shape[1], terms.dtype)
+    """Return the sums over the neurons, as a product: its terms are added side by side, those of a sum one by one.
+
+    They are not rounded before, as a GPU would do with the factors of a product.
+    """
+    return jnp.matmul(terms, jnp.ones(terms.shape[1], terms.dtype), precision="highest")
 
 
 def _is_small(X: Float[Array, "b d"], P: Float[Array, "d Q"]) -> bool:
