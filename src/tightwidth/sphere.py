@@ -143,7 +143,7 @@ def check_on_sphere(X: Float[np.ndarray, "m d"]) -> None:
     DataError
         If a row does not; the message says which and its norm.
     """
-    norms = np.linalg.norm(X.astype(np.float64), axis=1)
+    norms = np.sqrt(np.einsum("ij,ij->i", X, X, dtype=np.float64))
     off = np.abs(norms - 1) > (1e-4 if X.dtype == np.float32 else 1e-8)
     if off.any():
         row = int(np.argmax(off))

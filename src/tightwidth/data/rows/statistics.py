@@ -12,6 +12,8 @@ import numpy as np
 from tightwidth.data.preprocessing import LEAST_SPREAD, Standardizer
 from tightwidth.errors import DataError
 
+NUMBERS_AT_A_TIME = 1 << 17  # in float64 1 MB, which stays in the cache from the first sum to the last
+
 
 class ColumnStatistics:
     """Hold count, means, sums of squared deviations and extremes of d columns, in float64."""
@@ -23,9 +25,12 @@ class ColumnStatistics:
 
     def add(self, X: np.ndarray) -> None:
         """Take finite rows [n, d] into account."""
+        size = max(1, NUMBERS_AT_A_TIME // max(1, X.shape[1]))
+        for start in range(0, len(X), size):
+            self._add(X[start : start + size])
+
+    def _add(self, X: np.ndarray) -> None:
         n = len(X)
-        if n == 0:
-            return
         with np.errstate(over="ignore", invalid="ignore"):
             self.low, self.high = np.minimum(self.low, X.min(axis=0)), np.maximum(self.high, X.max(axis=0))
             offset = X[0].astype(np.float64)

@@ -6,6 +6,7 @@ digest of each piece, so that a file that changes between two passes is noticed.
 
 import zlib
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,16 +63,18 @@ def survey(source: RowSource, *, is_classes: bool, seed: int) -> Generator[int, 
     targets = (ClassCounter if is_classes else ValueStatistics)(source.name)
     sample, order = SampleOfRows(seed), OrderOfTargets()
     pieces, digests, n_rows = [], [], 0
-    for piece, rows in source.pieces():
-        assert rows.target is not None
-        if not missing.found(rows.X, piece.first_row):
-            columns.add(rows.X)
-        order.add(targets.add(rows.target, piece.first_row))
-        sample.add(rows)
-        pieces.append(piece)
-        digests.append(digest(rows))
-        n_rows += piece.n_rows
-        yield n_rows
+    with ThreadPoolExecutor(1) as aside:
+        for piece, rows in source.pieces():
+            assert rows.target is not None
+            digested = aside.submit(digest, rows)  # meanwhile the rest is done; one piece at a time is held
+            if not missing.found(rows.X, piece.first_row):
+                columns.add(rows.X)
+            order.add(targets.add(rows.target, piece.first_row))
+            sample.add(rows)
+            pieces.append(piece)
+            digests.append(digested.result())
+            n_rows += piece.n_rows
+            yield n_rows
     missing.check(n_rows)
     if n_rows < 2:
         message = f"{source.name} has {n_rows} data rows; at least 2 are needed; give more rows"
