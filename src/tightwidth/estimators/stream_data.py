@@ -121,8 +121,9 @@ class GroupLoader:
         if self.targets.factors is not None:
             shares[:n] *= np.concatenate([part[2] for part in parts])[order]
         shape = chunks, self.chunk_steps, b
-        held = np.zeros((filled, X.shape[1]), self.dtype), np.zeros((filled, Y.shape[1]), self.dtype)
+        held = np.empty((filled, X.shape[1]), self.dtype), np.empty((filled, Y.shape[1]), self.dtype)
         for part, to in zip((X, Y), held, strict=True):
+            to[n:] = 0
             np.take(part, order, axis=0, out=to[:n], mode="clip")  # which, other than "raise", needs no copy
         return GroupData(
             held[0].reshape(*shape, -1),
