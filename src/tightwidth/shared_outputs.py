@@ -66,14 +66,17 @@ def parts(network: Displacement | Tangent) -> Trained:
 
 @follows_dtype
 def init_outputs(
-    key: PRNGKeyArray, *, d: int, q: int, K: int, B: float, activation: Activation, dtype: Any = jnp.float32
+    key: PRNGKeyArray | None, *, d: int, q: int, K: int, B: float, activation: Activation, dtype: Any = jnp.float32
 ) -> Outputs:
-    """Draw W' once, and start K networks from it, all of them 0."""
-    W_half = draw_W_half(key, q, d, dtype)
+    """Draw W' once, and start K networks from it, all of them 0; without a key W' is 0 too, as a form to fill."""
+
+    def zeros(*shape: int) -> Array:
+        return jnp.asarray(np.zeros(shape, dtype))  # jnp.zeros would compile a program for each shape
+
+    W_half = zeros(q, d) if key is None else draw_W_half(key, q, d, dtype)
     if math.isinf(B):
-        return Outputs(W_half, (jnp.zeros((K, q, d), dtype),), None, activation)
-    trained = jnp.zeros((K, 2, q, d), dtype), jnp.zeros((K, q), dtype), jnp.zeros((K, q), dtype)
-    return Outputs(W_half, trained, jnp.asarray(1 / B, dtype), activation)
+        return Outputs(W_half, (zeros(K, q, d),), None, activation)
+    return Outputs(W_half, (zeros(K, 2, q, d), zeros(K, q), zeros(K, q)), jnp.asarray(1 / B, dtype), activation)
 
 
 def turned(trained: Trained) -> Trained:

@@ -3,6 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
 from tightwidth.algorithm1 import DRAWN_AHEAD, Compensated
@@ -62,10 +63,11 @@ class SharedRun(eqx.Module):
     @follows_dtype
     def init(self, networks: Outputs) -> SharedState:
         """Return the state before the first step."""
-        zeros = jnp.zeros(networks.K, networks.W_half.dtype)
-        nothing, none = Compensated(zeros, zeros), Compensated(zeros[0], zeros[0])
-        reach = self.learning_rate.astype(zeros.dtype)
-        t = jnp.zeros((), jnp.int32)
+        dtype = networks.W_half.dtype
+        zeros, zero = (jnp.asarray(np.zeros(shape, dtype)) for shape in (networks.K, ()))  # jnp.zeros would compile
+        nothing, none = Compensated(zeros, zeros), Compensated(zero, zero)
+        reach = self.learning_rate.astype(dtype)
+        t = jnp.asarray(np.int32(0))
         return SharedState(
             networks, networks.trained, t, nothing, nothing, nothing, nothing, none, none, nothing, reach
         )

@@ -17,6 +17,7 @@ from tightwidth.data.rows.source import RowSource
 from tightwidth.data.rows.survey import Survey
 from tightwidth.data.rows.targets import Classes
 from tightwidth.errors import InputError
+from tightwidth.estimators.compiled_ahead import compiled_ahead
 from tightwidth.estimators.fit_plan import FitPlan, plan_fit
 from tightwidth.estimators.inputs import Inputs
 from tightwidth.estimators.kept_state import kept_state, restored_state
@@ -80,6 +81,7 @@ class StreamRun:
     plan: FitPlan | None = None
     position: Position = dataclasses.field(default_factory=Position)
     state: SharedState | None = None
+    compiling: "Future[None] | None" = None
 
     @classmethod
     def of(
@@ -132,6 +134,7 @@ class StreamRun:
         if self.plan is None:
             self.plan = self._planned(points, Y, weights, sigma, loss, fixed)
         estimator.plan_ = self.plan
+        self.compiling = self._compiled_ahead(points.shape[1], Y.shape[1], sigma)
         start = estimator._start(points, Y.shape[1], self.plan, sigma)
         estimator._keep(start, start.trained)
 
@@ -165,6 +168,13 @@ class StreamRun:
         reasons["learning_rate"] = plan.reasons["learning_rate"]
         return dataclasses.replace(plan, reasons=reasons)
 
+    def _compiled_ahead(self, d: int, K: int, sigma: Any) -> "Future[None]":
+        assert self.plan is not None
+        q, b = self.plan.n_pairs, self.plan.batch_size
+        size = {"d": d, "q": q, "K": K, "n_steps": steps_of_chunk(b, q, d, self.survey.n_rows)}
+        B = float(self.estimator.output_scale)
+        return compiled_ahead(self._settings(), B=B, activation=sigma, dtype=self.dtype, **size)
+
     def _settings(self) -> Any:
         assert self.plan is not None
         _, loss, _ = self.estimator._checked()
@@ -193,6 +203,7 @@ class StreamRun:
         before, rows_before = self.position.seconds, self.position.rows
         try:
             for which, g, is_last, data in self._loaded(loader):
+                self._wait_for_the_compiler()
                 for c in range(self.position.chunk, len(data.X)):
                     chunk, n = data.chunk(c, state.t, self.dtype)
                     state = run.follow(state, chunk, n)
@@ -235,6 +246,12 @@ class StreamRun:
                 waiting = following
             if waiting is not None:
                 yield *waiting[:3], waiting[3].result()
+
+    def _wait_for_the_compiler(self) -> None:
+        """Wait until the steps are compiled; an error there comes again, and is raised, where they run."""
+        if self.compiling is not None:
+            self.compiling.exception()
+            self.compiling = None
 
     def _next(
         self, state: SharedState, data: GroupData, which: int, g: int, c: int, *, is_last: bool, n: int, seconds: float

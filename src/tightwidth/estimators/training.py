@@ -16,6 +16,7 @@ from tightwidth.losses import Loss
 from tightwidth.online_loss import Interval, OnlineLoss
 from tightwidth.precision import in_precision_of
 from tightwidth.run_settings import RANDOM_ITERATE, STEPS
+from tightwidth.seeds import stream_key
 from tightwidth.shared_outputs import Outputs, Trained
 from tightwidth.shared_run import SharedRun, SharedState
 from tightwidth.weighted_sampling import WeightedSource
@@ -48,8 +49,8 @@ def settings_of(plan: FitPlan, loss: Loss, seed: int, dtype: Any, *, judged: str
     # an output that the reference does not need to move may move by 1 all the same
     rates = [norm or 1.0 for norm in plan.norms] if adapts else [plan.learning_rate] * len(plan.norms)
     with in_precision_of(np.dtype(dtype)):
-        key = jax.random.fold_in(jax.random.key(seed), STEPS)
-        return SharedRun(loss, plan.batch_size, adapts, jnp.asarray(rates, dtype), key, judged, adapts and grows)
+        key, rates = stream_key(seed, STEPS), jnp.asarray(np.asarray(rates, dtype))
+        return SharedRun(loss, plan.batch_size, adapts, rates, key, judged, adapts and grows)
 
 
 def train(
@@ -66,7 +67,7 @@ def train(
 ) -> Fitted:
     """Run the planned steps and return the last, the mean or a random iterate, or the best on the held-out rows."""
     T, state = plan.n_steps, run.init(start)
-    random_step = draw_random_step(jax.random.fold_in(jax.random.key(seed), RANDOM_ITERATE), T)
+    random_step = draw_random_step(stream_key(seed, RANDOM_ITERATE), T)
     drawn = start.trained
     best, best_score, since, scores = None, -math.inf, 0, []
     began, done = time.perf_counter(), 0
