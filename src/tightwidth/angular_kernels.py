@@ -217,12 +217,12 @@ def _evaluated(recursion: Recursion, pair: GaussianPair) -> Array:
 
 def _product(x: tuple[Array, Array], z: tuple[Array, Array], on_diagonal: bool) -> tuple[Array, Array]:
     """Return the correlations, and the largest size of one off the diagonal of the sample."""
-    rho = jnp.clip(x[0] @ z[0].T, -1, 1)
-    size = jnp.abs(rho)
+    product = x[0] @ z[0].T
+    size = jnp.abs(product)  # not of what is clipped, which would be computed twice
     if on_diagonal:
-        index = jnp.arange(rho.shape[0])
+        index = jnp.arange(product.shape[0])
         size = jnp.where(index[:, None] == index[None, :], 0, size)
-    return rho, jnp.max(size)
+    return jnp.clip(product, -1, 1), jnp.max(size)
 
 
 @functools.partial(jax.jit, static_argnames="on_diagonal")
