@@ -192,8 +192,11 @@ class Tiling:
         try:
             for (i, j), where in zip(ahead, cycle(settings)):
                 begun.append(workers.submit(where.run, one, i, j))
-                if len(begun) > AHEAD * WORKERS:
-                    yield begun.popleft().result()
+                if len(begun) >= AHEAD * WORKERS:
+                    half = (len(begun) + 1) // 2
+                    begun[half - 1].exception()  # waits, and is woken, once for all of them
+                    for _ in range(half):
+                        yield begun.popleft().result()
             while begun:
                 yield begun.popleft().result()
         finally:
