@@ -31,6 +31,7 @@ from tightwidth.memory import fits
 TILE, SMALLEST_TILE = 512, 64
 WORKERS = min(16, max(3, os.cpu_count() or 1))  # threads; one's tile is copied while another's is computed
 AHEAD = 8  # tiles for each thread that are begun before the first of them is used
+BELOW = np.tri(SMALLEST_TILE, k=-1, dtype=bool)  # the entries below the diagonal
 PAD = 16  # columns beside a tile that is transposed
 KEPT_SHARE = 0.25  # of the machine's memory, for what is kept of the points
 Used = TypeVar("Used")
@@ -222,7 +223,11 @@ def _mirrored(tile: Float[np.ndarray, "m m"], diagonal: Float[np.ndarray, " m"])
     """Return the symmetric matrix with this diagonal and with what stands above the tile's."""
     out = np.empty((len(tile), len(tile) + PAD), tile.dtype)[:, : len(tile)]
     out[:] = tile
-    np.copyto(out, out.T, where=np.tri(len(out), k=-1, dtype=bool))
+    for start in range(0, len(out), SMALLEST_TILE):  # a mask is slow: one for small squares alone
+        stop = start + SMALLEST_TILE
+        out[stop:, start:stop] = out[start:stop, stop:].T
+        square = out[start:stop, start:stop]
+        np.copyto(square, square.T.copy(), where=BELOW[: len(square), : len(square)])
     np.fill_diagonal(out, diagonal)
     return out
 
