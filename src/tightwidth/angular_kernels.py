@@ -161,7 +161,15 @@ class AngularKernel(Kernel):
                 values[i, j] = self.of_near_pairs(recursion, x[i], z[j])
             return values
 
-        return Tiling(X, Z, prepare=prepare, compute=compute, finish=finish, diagonal=lambda rows: diagonal[rows])
+        return Tiling(
+            X,
+            Z,
+            prepare=prepare,
+            compute=compute,
+            finish=finish,
+            diagonal=lambda rows: diagonal[rows],
+            may_be_large=is_traced,  # not where every pair is integrated, which can be interrupted after a tile
+        )
 
 
 def on_host(recursion: Recursion, pair: GaussianPair) -> Float[np.ndarray, " k"]:

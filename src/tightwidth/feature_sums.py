@@ -41,6 +41,8 @@ class _TilingSum(Tiling):
     """Compute the tiles of several kernel matrices of the same points, and their sum."""
 
     def __init__(self, tilings: list[Tiling]) -> None:
+        for tiling in tilings:
+            tiling.cut(may_be_large=False)
         vars(self).update(vars(tilings[0]))  # all have the same points, cut alike
         self.tilings = tilings
 

@@ -2,8 +2,8 @@
 
 The sample is cut into tiles of 512 points from its first row on, padded with zeros, whatever blocks are asked for: so
 few shapes compile, and the bits of an entry depend on nothing but the sample.  A sample of fewer points is one tile,
-padded to 64, 128 or 256.  Where K(X, X) is meant, tiles below
-the diagonal are transposes of those above, and the matrix is symmetric by construction.
+padded to 64, 128 or 256; many points of a kernel that asks for it are cut into tiles of 1,024.  Where K(X, X) is meant,
+tiles below the diagonal are transposes of those above, and the matrix is symmetric by construction.
 
 Several tiles are under way at a time, each in a thread: a product of this size does not keep a machine busy, and JAX
 runs what one thread gives it one after the other.
@@ -29,6 +29,7 @@ from jaxtyping import Array, Float
 from tightwidth.memory import fits
 
 TILE, SMALLEST_TILE = 512, 64
+LARGE_TILE, MANY_POINTS = 1024, 4096  # of so many points, where a tile takes memory for itself and little else
 WORKERS = min(16, max(3, os.cpu_count() or 1))  # threads; one's tile is copied while another's is computed
 AHEAD = 8  # tiles for each thread that are begun before the first of them is used
 BELOW = np.tri(SMALLEST_TILE, k=-1, dtype=bool)  # the entries below the diagonal
@@ -38,14 +39,16 @@ Used = TypeVar("Used")
 Rows = Any  # what a kernel keeps of a tile of points: a tree of arrays with the tile in front
 
 
-def tile_size(n: int) -> int:
-    """Return how many points a tile has, padding included: 512, or fewer for a small sample.
+def tile_size(n: int, *, may_be_large: bool = False) -> int:
+    """Return how many points a tile has, padding included: 512, fewer for few, perhaps 1,024 for many.
 
     Examples
     --------
     >>> [tile_size(n) for n in (1, 65, 512, 10_000)]
     [64, 128, 512, 512]
     """
+    if may_be_large and n >= MANY_POINTS:
+        return LARGE_TILE
     return min(TILE, max(SMALLEST_TILE, 1 << max(0, n - 1).bit_length()))
 
 
@@ -92,16 +95,21 @@ class Tiling:
         compute: Callable[[Rows, Rows, bool], Any],
         finish: Callable[[Any, np.ndarray, np.ndarray, bool], np.ndarray],
         diagonal: Callable[[slice], np.ndarray],
+        may_be_large: bool = False,
     ) -> None:
         """Hold the points and how their tiles come about; nothing is computed yet."""
         self.X, self.Z = X, X if Z is None else Z
-        self.sizes = (tile_size(len(self.X)), tile_size(len(self.Z)))
         self.is_symmetric = Z is None
         self._prepare, self._compute, self._finish, self._diagonal = prepare, compute, finish, diagonal
         self.devices: Sequence[Any] = ()  # that compute tiles in turn; none: the one of the caller
         self._is_compiled = False
         self._lock = threading.Lock()
         self._rows: dict[tuple[Any, bool, int], Rows] = {}
+        self.cut(may_be_large=may_be_large)
+
+    def cut(self, *, may_be_large: bool) -> None:
+        """Cut the points into tiles, before any is computed; large ones where they take little memory."""
+        self.sizes = tuple(tile_size(n, may_be_large=may_be_large) for n in self.shape)
         self._cuts = [
             [slice(start, min(n, start + size)) for start in range(0, n, size)]
             for n, size in zip(self.shape, self.sizes, strict=True)

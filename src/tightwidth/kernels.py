@@ -13,7 +13,7 @@ from jaxtyping import Float
 from tightwidth.contradictions import check_table
 from tightwidth.devices import Share, check_devices, share_of
 from tightwidth.errors import DataError, InputError
-from tightwidth.kernel_tiles import TILE, Kernel, Tiling, copy_transposed
+from tightwidth.kernel_tiles import Kernel, Tiling, copy_transposed
 from tightwidth.long_jobs import finished
 from tightwidth.memory import check_fits
 from tightwidth.precision import in_precision_of
@@ -166,7 +166,7 @@ def gram_blocks(
     kernel, X, Z
         As for `gram`.
     block_rows
-        Rows in a block, 512 if None; the last block may have fewer.
+        Rows in a block; if None as many as the tiles have, 512 or 1,024; the last block may have fewer.
     first_row
         Where to begin, to go on after a stop.
     devices
@@ -182,20 +182,20 @@ def gram_blocks(
 
     Notes
     -----
-    Needs memory for a block and for 512 rows.  Of K(X, X) both halves are computed: twice the cost of `gram`.
+    Needs memory for a block and for 1,024 rows.  Of K(X, X) both halves are computed: twice the cost of `gram`.
     """
     check_kernel(kernel)
     X, Z = checked_points(X, Z)
-    size = TILE if block_rows is None else block_rows
-    whole = all(isinstance(rows, (int, np.integer)) for rows in (size, first_row))
-    if not whole or size < 1 or first_row < 0:
+    whole = all(rows is None or isinstance(rows, (int, np.integer)) for rows in (block_rows, first_row))
+    if not whole or first_row < 0 or (block_rows is not None and block_rows < 1):
         message = (
             f"block_rows={block_rows!r}, first_row={first_row!r}: blocks need a whole number of rows, at least 1, and "
             f"begin at row 0 or later"
         )
         raise InputError(message)
     share = share_of(devices)
-    return _blocks(_tiling(kernel, X, Z, share.devices), share, size, first_row)
+    tiling = _tiling(kernel, X, Z, share.devices)
+    return _blocks(tiling, share, tiling.sizes[0] if block_rows is None else block_rows, first_row)
 
 
 def _blocks(tiling: Tiling, share: Share, size: int, first_row: int) -> Iterator[tuple[slice, np.ndarray]]:

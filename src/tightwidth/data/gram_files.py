@@ -17,7 +17,7 @@ import numpy as np
 
 from tightwidth.data.gram_jobs import GramJob, Journal
 from tightwidth.errors import DataError, MemoryEstimateError
-from tightwidth.kernel_tiles import TILE, Kernel
+from tightwidth.kernel_tiles import Kernel, tile_size
 from tightwidth.kernels import checked_points, gram_blocks
 from tightwidth.memory import check_fits, readable_bytes
 from tightwidth.precision import FLOAT_DTYPES
@@ -51,7 +51,7 @@ def save_gram(
     kernel, X, Z
         As for `tightwidth.kernels.gram`.
     block_rows
-        Rows that are written, and safe, together; 512 if None.  Multiples of 512 are fastest.
+        Rows that are written, and safe, together; 512 or 1,024 if None.  Multiples of 1,024 are fastest.
     overwrite
         Whether a finished file of that name is replaced, when the new one is finished.
     progress
@@ -74,7 +74,7 @@ def save_gram(
 
     Notes
     -----
-    Needs memory for a block and for 512 rows, whatever the number of rows.  Both halves of K(X, X) are computed: twice
+    Needs memory for a block and for 1,024 rows, however many there are.  Both halves of K(X, X) are computed: twice
     the cost of `tightwidth.kernels.gram`, with the same bits.  The same job is: the same points, dtype and kernel, and
     the same versions of this package and of JAX on the same kind of device, on which the last bit depends.
     """
@@ -119,9 +119,10 @@ def save_gram_steps(
     header = _header(job)
     partial, journal = _beside(path)
     _check_room(partial, len(header) + job.shape[0] * job.row_bytes)
+    tile = tile_size(job.shape[0], may_be_large=True)
     check_fits(
-        float(TILE + (block_rows or TILE)) * job.row_bytes,
-        f"a block of {block_rows or TILE} rows of {job.shape[1]} entries",
+        float(tile + (block_rows or tile)) * job.row_bytes,
+        f"a block of {block_rows or tile} rows of {job.shape[1]} entries",
         "give a smaller block_rows",
     )
     with _opened(partial) as handle:

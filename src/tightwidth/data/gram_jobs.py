@@ -20,7 +20,7 @@ import numpy as np
 
 from tightwidth import kernels
 from tightwidth.errors import DataError
-from tightwidth.kernel_tiles import TILE, Kernel, ThreadSettings
+from tightwidth.kernel_tiles import LARGE_TILE, TILE, Kernel, ThreadSettings
 
 PROBES = 16  # points at which the values of the kernel enter its digest
 DIFFERENCES = {
@@ -58,7 +58,8 @@ class GramJob:
             points=_digest([_described(table) for table in tables]),
             kernel=_digest([_described(kernel), *(_values(kernel, table) for table in tables)]),
             made_by=(
-                f"tightwidth {version('tightwidth')}, jax {jax.__version__} on {settings.device_kind}, tiles of {TILE}"
+                f"tightwidth {version('tightwidth')}, jax {jax.__version__} on {settings.device_kind}, "
+                f"tiles of {TILE} or {LARGE_TILE}"
                 f"{'' if settings.precision is None else f', products {settings.precision}'}"
             ),
         )
