@@ -82,6 +82,12 @@ def test_the_version_is_printed():
     assert tightwidth.__version__ in output(COMMAND, "--version")
 
 
+def test_the_end_of_a_command_is_no_search_for_cycles():
+    asked = "import atexit, gc, sys\natexit.register(lambda: print(gc.get_freeze_count() > 0))\n"
+    said = output(sys.executable, "-c", f"{asked}from tightwidth.cli import main\nsys.argv[1:] = ['--version']\nmain()")
+    assert said.splitlines()[-1] == "True"
+
+
 @pytest.mark.skipif(find_spec("importlinter") is None, reason="import-linter comes with `make lint`, which runs it too")
 def test_imports_point_one_way():
     done = subprocess.run(

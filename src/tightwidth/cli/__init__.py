@@ -3,6 +3,7 @@
 Heavy modules are imported inside the commands, so that ``tightwidth --help`` answers at once.
 """
 
+import atexit
 import gc
 import os
 import sys
@@ -64,6 +65,7 @@ def _tightwidth(
 def main() -> None:
     """Run the command: exit 0 when done, 1 if the run missed its goal, 2 on bad input, 130 when interrupted."""
     gc.set_threshold(ALLOCATIONS_BETWEEN_COLLECTIONS, *gc.get_threshold()[1:])
+    atexit.register(gc.freeze)  # else Python looks for cycles while it ends, which takes most of a second
     compiled_programs.keep()
     code = _status()
     if code == INTERRUPTED:
