@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
+from tightwidth import threefry
 from tightwidth.errors import InputError
 from tightwidth.losses import Loss
 from tightwidth.network import Network, network_dtype
@@ -200,6 +201,9 @@ def draw_random_step(key: PRNGKeyArray, n_steps: int) -> int:
     if not 1 <= n_steps <= MOST_STEPS:
         message = f"n_steps={n_steps} must be a whole number from 1 to {MOST_STEPS}; give fewer steps"
         raise InputError(message)
+    words = threefry.words_of(key)
+    if words is not None:
+        return 1 + threefry.below(words, n_steps)
     with jax.enable_x64(False):  # one program for both precisions
         return int(_random_step(key, n_steps))
 

@@ -1,20 +1,20 @@
-"""The streams of random numbers that a seed opens: one key each.
+"""The streams of random numbers that a seed opens: one key each, made on the host, with nothing to compile.
 
-``key(seed)`` and ``fold_in`` called one by one compile programs of their own, in both precisions.  Here they are one,
-whatever the seed, the stream and the precision of the caller; keys have none.
+They are keys of JAX's default generator, whichever another program makes the default.
 """
 
 import jax
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import PRNGKeyArray, UInt32
+
+from tightwidth import threefry
+
+
+def stream_words(seed: int, stream: int) -> UInt32[np.ndarray, "2"]:
+    """Return the words of ``fold_in(key(seed), stream)``, for numbers from 0 to 2^32 - 1."""
+    return threefry.fold_in(threefry.words_of_seed(seed), np.array([stream], np.uint32))[0]
 
 
 def stream_key(seed: int, stream: int) -> PRNGKeyArray:
     """Return ``fold_in(key(seed), stream)``, for numbers from 0 to 2^32 - 1."""
-    with jax.enable_x64(False):
-        return _stream_key(np.uint32(seed), np.uint32(stream))
-
-
-@jax.jit
-def _stream_key(seed: Array, stream: Array) -> PRNGKeyArray:
-    return jax.random.fold_in(jax.random.key(seed), stream)
+    return jax.random.wrap_key_data(stream_words(seed, stream), impl=threefry.NAME)

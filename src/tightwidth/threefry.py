@@ -1,0 +1,89 @@
+"""The default generator of `jax.random`, threefry2x32, by NumPy: the same bits, with nothing to compile.
+
+In XLA every program that draws takes a tenth of a second or more to compile, for a handful of numbers.  Words are the
+two halves of a key, uint32 [..., 2]; counters are hashed with it (Salmon and others, 2011).
+"""
+
+import math
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int, Integer, PRNGKeyArray, UInt32
+
+NAME = "threefry2x32"
+ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+PARITY = np.uint32(0x1BD11BDA)
+FEW = 1 << 20  # numbers up to which drawing them here takes less time than compiling a program that does
+EXPONENT_OF_1 = np.float32(1).view(np.uint32)
+LEAST = np.nextafter(np.float32(-1), np.float32(0))
+
+Words = UInt32[np.ndarray, "... 2"]
+Halves = tuple[UInt32[np.ndarray, "..."], UInt32[np.ndarray, "..."]]
+
+
+def words_of(key: PRNGKeyArray) -> UInt32[np.ndarray, "2"] | None:
+    """Return the words of a key; None if it is traced, of another generator, or hashed with others of JAX's counters."""
+    if str(jax.random.key_impl(key)) != NAME or not getattr(jax.config, "jax_threefry_partitionable", True):
+        return None
+    try:
+        return np.asarray(jax.random.key_data(key))
+    except jax.errors.TracerArrayConversionError:
+        return None
+
+
+def words_of_seed(seed: int) -> UInt32[np.ndarray, "2"]:
+    """Return the words of ``jax.random.key(seed)``, for seeds from 0 to 2^32 - 1."""
+    return np.array([0, seed], np.uint32)
+
+
+def _hashed(words: Words, low: UInt32[np.ndarray, "..."]) -> Halves:
+    """Return the hashes of the counters (0, low) under keys, by twenty rounds."""
+    first, second = words[..., 0], words[..., 1]
+    keys = first, second, first ^ second ^ PARITY
+    left, right = np.zeros_like(low) + first, low + second
+    for i in range(5):
+        for rotation in ROTATIONS[i % 2]:
+            left = left + right
+            right = left ^ ((right << np.uint32(rotation)) | (right >> np.uint32(32 - rotation)))
+        left, right = left + keys[(i + 1) % 3], right + keys[(i + 2) % 3] + np.uint32(i + 1)
+    return left, right
+
+
+def fold_in(words: UInt32[np.ndarray, "2"], data: Integer[np.ndarray, " n"]) -> UInt32[np.ndarray, "n 2"]:
+    """Return the words of ``jax.random.fold_in(key, i)`` for each i of the data."""
+    return np.stack(_hashed(words[None], data.astype(np.uint32)), axis=-1)
+
+
+def split(words: Words) -> UInt32[np.ndarray, "... 2 2"]:
+    """Return the words of the two keys of ``jax.random.split(key)``."""
+    return np.stack(_hashed(words[..., None, :], np.arange(2, dtype=np.uint32)), axis=-1)
+
+
+def bits(words: Words, n: int) -> UInt32[np.ndarray, "... n"]:
+    """Return ``jax.random.bits(key, (n,))`` for each key."""
+    left, right = _hashed(words[..., None, :], np.arange(n, dtype=np.uint32))
+    return left ^ right
+
+
+def orders(words: Words, m: int) -> Int[np.ndarray, "... m"]:
+    """Return ``jax.random.permutation(key, m)`` for each key: the numbers below m, sorted by random bits."""
+    order = np.broadcast_to(np.arange(m), (*words.shape[:-1], m))
+    for _ in range(math.ceil(3 * math.log(max(1, m)) / math.log(2**32 - 1))):
+        pair = split(words)
+        words = pair[..., 0, :]
+        sorting = np.argsort(bits(pair[..., 1, :], m), axis=-1, kind="stable")
+        order = np.take_along_axis(order, sorting, axis=-1)
+    return order
+
+
+def below(words: UInt32[np.ndarray, "2"], n: int) -> int:
+    """Return ``jax.random.randint(key, (), 0, n, int32)``, for n from 1 to 2^31 - 1."""
+    high, low = (int(word) for word in bits(split(words), 1)[:, 0])
+    shift = (2**16 % n) ** 2 % 2**32 % n  # of the upper bits, in 32 bits as there
+    return (high % n * shift + low % n) % 2**32 % n
+
+
+def uniforms(words: Words, n: int) -> Float[np.ndarray, "... n"]:
+    """Return the numbers in (-1, 1), in float32, whose inverse error function `jax.random.normal` takes."""
+    fractions = ((bits(words, n) >> np.uint32(9)) | EXPONENT_OF_1).view(np.float32) - np.float32(1)
+    return np.maximum(LEAST, fractions * (np.float32(1) - LEAST) + LEAST)

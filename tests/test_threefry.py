@@ -1,0 +1,74 @@
+"""The generator on the host draws what JAX draws, bit for bit."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tightwidth import seeds, threefry
+
+SEEDS = [0, 1, 12345, 2**32 - 1]
+
+
+def data(key):
+    return np.asarray(jax.random.key_data(key))
+
+
+@pytest.fixture(params=SEEDS)
+def key(request):
+    return jax.random.fold_in(jax.random.key(request.param), 7)
+
+
+def test_the_stream_of_a_seed_is_folded_into_its_key():
+    for seed in SEEDS:
+        for stream in (0, 3, 0x504F, 2**32 - 1):
+            expected = jax.random.fold_in(jax.random.key(np.uint32(seed)), np.uint32(stream))
+            np.testing.assert_array_equal(data(seeds.stream_key(seed, stream)), data(expected))
+            np.testing.assert_array_equal(seeds.stream_words(seed, stream), data(expected))
+    assert jax.random.key_impl(seeds.stream_key(1, 2)) == jax.random.key_impl(jax.random.key(1))
+
+
+def test_keys_are_those_of_jax(key):
+    words = threefry.words_of(key)
+    assert words is not None
+    folded = threefry.fold_in(words, np.array([0, 5, 2**31]))
+    for i, row in zip((0, 5, 2**31), folded, strict=True):
+        np.testing.assert_array_equal(row, data(jax.random.fold_in(key, np.uint32(i))))
+    np.testing.assert_array_equal(threefry.split(words), data(jax.random.split(key)))
+    np.testing.assert_array_equal(threefry.split(folded)[1], data(jax.random.split(jax.random.fold_in(key, 5))))
+
+
+def test_bits_are_those_of_jax(key):
+    words = threefry.words_of(key)
+    np.testing.assert_array_equal(threefry.bits(words, 100), jax.random.bits(key, (100,)))
+    rows = threefry.bits(threefry.fold_in(words, np.arange(3)), 8)
+    np.testing.assert_array_equal(rows[2], jax.random.bits(jax.random.fold_in(key, 2), (8,)))
+
+
+@pytest.mark.parametrize("m", [1, 2, 100, 1024, 1700])  # from 1626 on JAX sorts twice
+def test_orders_are_the_permutations_of_jax(m):
+    key = jax.random.key(3)
+    orders = threefry.orders(threefry.fold_in(threefry.words_of(key), np.arange(2)), m)
+    for e, order in enumerate(orders):
+        np.testing.assert_array_equal(order, jax.random.permutation(jax.random.fold_in(key, e), jnp.arange(m)))
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 65_536, 65_537, 164_327, 2**31 - 2])
+def test_whole_numbers_are_those_of_jax(n):
+    for seed in range(20):
+        key = jax.random.key(seed)
+        found = threefry.below(threefry.words_of(key), n)
+        assert found == int(jax.random.randint(key, (), 0, n, jnp.int32))
+
+
+def test_uniforms_are_those_behind_the_gaussians_of_jax(key):
+    uniforms = threefry.uniforms(threefry.words_of(key), 1000)
+    assert uniforms.dtype == np.float32
+    np.testing.assert_array_equal(uniforms, jax.random.uniform(key, (1000,), minval=threefry.LEAST, maxval=1.0))
+
+
+def test_there_are_no_words_where_the_numbers_would_differ():
+    assert threefry.words_of(jax.random.key(0, impl="rbg")) is None
+    assert jax.jit(lambda key: threefry.words_of(key) is None)(jax.random.key(0))
+    with jax.threefry_partitionable(False):
+        assert threefry.words_of(jax.random.key(0)) is None
