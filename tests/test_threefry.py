@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tightwidth import seeds, threefry
+from tightwidth import network, sampling, seeds, threefry
 
 SEEDS = [0, 1, 12345, 2**32 - 1]
 
@@ -65,6 +65,36 @@ def test_uniforms_are_those_behind_the_gaussians_of_jax(key):
     uniforms = threefry.uniforms(threefry.words_of(key), 1000)
     assert uniforms.dtype == np.float32
     np.testing.assert_array_equal(uniforms, jax.random.uniform(key, (1000,), minval=threefry.LEAST, maxval=1.0))
+
+
+@pytest.mark.parametrize("n", [1, 100, threefry.BLOCK + 1])
+def test_gaussians_are_those_of_jax(n):
+    key = jax.random.key(5)
+    drawn = threefry.gaussians(threefry.fold_in(threefry.words_of(key), np.arange(3)), n)
+    assert (drawn.dtype, drawn.shape) == (np.float32, (3, n))
+    expected = jax.jit(lambda key: jax.random.normal(key, (n,), jnp.float32))(jax.random.fold_in(key, 2))
+    np.testing.assert_array_equal(drawn[2], expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_points_and_weights_do_not_depend_on_where_they_are_drawn(monkeypatch, dtype):
+    def drawn():
+        W_half = network.draw_W_half(jax.random.key(1), 20, 7, dtype)
+        return np.asarray(W_half), sampling.random_points(50, 7, seed=3, dtype=dtype)[0]
+
+    here = drawn()
+    monkeypatch.setattr(threefry, "FEW", 0)
+    for one, other in zip(here, drawn(), strict=True):
+        assert one.dtype == dtype
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_points_are_divided_by_norms_rounded_on_their_own(dtype):
+    X, _ = sampling.random_points(50, 7, seed=3, dtype=dtype)
+    with jax.enable_x64(dtype == np.float64):
+        g = jnp.asarray(threefry.gaussians(seeds.stream_words(3, sampling.POINTS_STREAM), 350).reshape(50, 7), dtype)
+        np.testing.assert_array_equal(X, g / jnp.linalg.norm(g, axis=1, keepdims=True))
 
 
 def test_there_are_no_words_where_the_numbers_would_differ():

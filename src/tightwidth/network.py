@@ -19,14 +19,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from tightwidth import threefry
 from tightwidth.activations import Activation
 from tightwidth.packed_gates import Kept, PackedGates, all_of, packed, part_of, slope_of, width_of
 from tightwidth.precision import follows_dtype, is_concrete
 from tightwidth.working_forms import AtWork, DisplacementAtWork, PlainAtWork, TangentAtWork
 
 BLOCK_ELEMENTS = 1 << 24  # of the largest temporary, in numbers
-ROWS_OF_A_BLOCK = 256  # of W', drawn by one program whatever the width is,
-MOST_ROWS_BY_BLOCKS = 4096  # up to here; beyond, drawing takes longer than compiling
+PACKED_HERE = 1 << 20  # gates up to which NumPy packs those that a search for a width has a program for
 
 
 class Plain(eqx.Module):
@@ -146,17 +146,15 @@ def draw_W_half(key: PRNGKeyArray, q: int, d: int, dtype: Any = jnp.float32) -> 
 
     So one key gives the same rows whatever the number of rows and whatever the precision.
     """
-    if q > MOST_ROWS_BY_BLOCKS:
-        return _draw_rows(key, 0, q, d).astype(dtype)
-    blocks = [_draw_rows(key, first, ROWS_OF_A_BLOCK, d) for first in range(0, q, ROWS_OF_A_BLOCK)]
-    if not is_concrete(blocks[0]):
-        return _draw_rows(key, 0, q, d).astype(dtype)
-    return jnp.asarray(np.concatenate(blocks)[:q].astype(dtype))
+    words = threefry.words_of(key)
+    if words is None or q * d > threefry.FEW:
+        return _draw_rows(key, q, d).astype(dtype)
+    return jax.device_put(threefry.gaussians(threefry.fold_in(words, np.arange(q)), d).astype(dtype))
 
 
 @partial(jax.jit, static_argnames=("q", "d"))
-def _draw_rows(key: PRNGKeyArray, first: int | Array, q: int, d: int) -> Array:
-    rows = first + jnp.arange(q, dtype=jnp.int32)
+def _draw_rows(key: PRNGKeyArray, q: int, d: int) -> Array:
+    rows = jnp.arange(q, dtype=jnp.int32)
     return jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(key, i), (d,), jnp.float32))(rows)
 
 
@@ -178,13 +176,14 @@ def init(
 def at_start(W_half: Float[Array, "q d"], *, B: float, activation: Activation) -> Displacement | Tangent:
     """Return the network of given initial weights, before the first step."""
     (q, d), dtype = W_half.shape, W_half.dtype
-    zeros = jnp.zeros((q, d), dtype)
     if math.isinf(B):
-        return Tangent(W_half, zeros, activation)
+        return Tangent(W_half, _zeros((q, d), dtype), activation)
     inverse_B = jnp.asarray(1 / B, dtype)
-    return Displacement(
-        W_half, jnp.zeros((2, q, d), dtype), jnp.zeros(q, dtype), jnp.zeros(q, dtype), inverse_B, activation
-    )
+    return Displacement(W_half, _zeros((2, q, d), dtype), _zeros(q, dtype), _zeros(q, dtype), inverse_B, activation)
+
+
+def _zeros(shape: int | tuple[int, ...], dtype: Any) -> Array:
+    return jax.device_put(np.zeros(shape, dtype))  # `jnp.zeros` compiles a program for every shape
 
 
 @follows_dtype
@@ -209,7 +208,7 @@ def _in_blocks(W_half: Array, X: Array | np.ndarray, activation: Activation | No
     rows = max(1, BLOCK_ELEMENTS // max(W_half.shape))
     with jax.enable_x64(True):
         starts = range(0, X.shape[0], rows)
-        blocks = [_kept(jnp.asarray(X[start : start + rows]), W_half, activation, in_bits) for start in starts]
+        blocks = [_kept(X[start : start + rows], W_half, activation, in_bits) for start in starts]
         return jnp.concatenate(blocks) if len(blocks) > 1 else blocks[0]
 
 
@@ -233,7 +232,11 @@ def kept_gates(
     slope = slope_of(activation)
     if slope is None:
         return _in_blocks(W_half, X, activation)
-    return PackedGates(_in_blocks(W_half, X, activation, in_bits=True), jnp.asarray(slope, X.dtype))
+    if X.shape[0] * W_half.shape[0] > PACKED_HERE or not (is_concrete(W_half) and is_concrete(X)):
+        bits = _in_blocks(W_half, X, activation, in_bits=True)
+    else:
+        bits = jax.device_put(np.packbits(np.asarray(gates_of(W_half, X, activation)) != 0, axis=1))
+    return PackedGates(bits, jax.device_put(np.asarray(slope, X.dtype)))
 
 
 def bytes_kept(network: Network, m: int) -> float:

@@ -15,10 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int32, Key, PRNGKeyArray
 
+from tightwidth import threefry
 from tightwidth.errors import DataError
 from tightwidth.packed_gates import Kept, rows_of, width_of
 from tightwidth.precision import in_precision_of
-from tightwidth.seeds import stream_key
+from tightwidth.seeds import stream_key, stream_words
 from tightwidth.sphere import Distribution, check_dimension, gaussians
 
 POINTS_STREAM, LABELS_STREAM = 0x504F, 0x7A6  # of a seed: what random points and random labels draw from
@@ -128,16 +129,25 @@ Source = FiniteSample | PaddedSample | Synthetic | Buffer
 def random_points(m: int, d: int, *, seed: int, dtype: Any = np.float32) -> tuple[np.ndarray, np.ndarray]:
     """Return m uniform points on the sphere, [m, d], and fair labels +-1, [m]; the same in both precisions."""
     check_dimension(d)
-    with jax.enable_x64(np.dtype(dtype) == np.float64):
-        g = _gaussians(stream_key(seed, POINTS_STREAM), m, d, np.dtype(dtype))
-        # outside of that program, which would round the norms in another way: a seed's points stay what they are
-        X = np.asarray(g / jnp.linalg.norm(g, axis=1, keepdims=True))
+    dtype, few = np.dtype(dtype), m * d <= threefry.FEW
+    with jax.enable_x64(dtype == np.float64):
+        if few:
+            g = threefry.gaussians(stream_words(seed, POINTS_STREAM), m * d).reshape(m, d).astype(dtype)
+        else:
+            g = _gaussians(stream_key(seed, POINTS_STREAM), m, d, dtype)
+        X = np.asarray(_directions(g))
     return X, fair_labels(m, seed).astype(X.dtype)
 
 
 @partial(jax.jit, static_argnames=("m", "d", "dtype"))
 def _gaussians(key: PRNGKeyArray, m: int, d: int, dtype: Any) -> Float[Array, "m d"]:
     return gaussians(key, m, d, dtype)
+
+
+@jax.jit
+def _directions(g: Array) -> Float[Array, "m d"]:
+    # without a barrier the norms would be rounded in another way: a seed's points stay what they are
+    return g / jax.lax.optimization_barrier(jnp.linalg.norm(g, axis=1, keepdims=True))
 
 
 def fair_labels(m: int, seed: int) -> np.ndarray:

@@ -8,13 +8,14 @@ import math
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int, Integer, PRNGKeyArray, UInt32
+from jaxtyping import Array, Float, Int, Integer, PRNGKeyArray, UInt32
 
 NAME = "threefry2x32"
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = np.uint32(0x1BD11BDA)
 FEW = 1 << 20  # numbers up to which drawing them here takes less time than compiling a program that does
 EXPONENT_OF_1 = np.float32(1).view(np.uint32)
+BLOCK = 1 << 12  # numbers that the one compiled program here is given, however many are wanted
 LEAST = np.nextafter(np.float32(-1), np.float32(0))
 
 Words = UInt32[np.ndarray, "... 2"]
@@ -22,7 +23,7 @@ Halves = tuple[UInt32[np.ndarray, "..."], UInt32[np.ndarray, "..."]]
 
 
 def words_of(key: PRNGKeyArray) -> UInt32[np.ndarray, "2"] | None:
-    """Return the words of a key; None if it is traced, of another generator, or hashed with others of JAX's counters."""
+    """Return the words of a key; None if it is traced, of another generator, or if JAX is told to count otherwise."""
     if str(jax.random.key_impl(key)) != NAME or not getattr(jax.config, "jax_threefry_partitionable", True):
         return None
     try:
@@ -87,3 +88,18 @@ def uniforms(words: Words, n: int) -> Float[np.ndarray, "... n"]:
     """Return the numbers in (-1, 1), in float32, whose inverse error function `jax.random.normal` takes."""
     fractions = ((bits(words, n) >> np.uint32(9)) | EXPONENT_OF_1).view(np.float32) - np.float32(1)
     return np.maximum(LEAST, fractions * (np.float32(1) - LEAST) + LEAST)
+
+
+@jax.jit
+def _gaussians(uniforms: Array) -> Float[Array, " n"]:
+    return np.float32(np.sqrt(2)) * jax.lax.erf_inv(uniforms)
+
+
+def gaussians(words: Words, n: int) -> Float[np.ndarray, "... n"]:
+    """Return ``jax.random.normal(key, (n,), float32)`` for each key."""
+    wanted = uniforms(words, n)
+    padded = np.zeros((-(-wanted.size // BLOCK), BLOCK), np.float32)
+    padded.reshape(-1)[: wanted.size] = wanted.reshape(-1)
+    with jax.enable_x64(False):  # one program for both precisions
+        drawn = np.concatenate([np.asarray(_gaussians(block)) for block in padded])
+    return drawn[: wanted.size].reshape(wanted.shape)
