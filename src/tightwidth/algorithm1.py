@@ -12,6 +12,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
 from tightwidth import threefry
@@ -59,7 +60,7 @@ class Seen(eqx.Module):
     @classmethod
     def nothing(cls, dtype: Any) -> "Seen":
         """Return what no step has seen."""
-        zero, none = jnp.zeros((), dtype), jnp.zeros((), jnp.int32)
+        zero, none = jax.device_put((np.zeros((), dtype), np.zeros((), np.int32)))  # which compiles nothing
         sums = Compensated(zero, zero)
         return cls(none, none, sums, sums, sums)
 
@@ -130,7 +131,7 @@ class Algorithm1(eqx.Module):
         ----------
         Daniely (2020), Algorithm 1.
         """
-        return _advance(self, state, source, jnp.asarray(n, jnp.int32))
+        return _advance(self, state, source, np.int32(n))
 
 
 def descend(

@@ -18,6 +18,7 @@ from tightwidth.spectrum import largest_eigenvalue, largest_eigenvalue_bound
 
 BLOCK_ELEMENTS = 1 << 24
 GATES_SHARE = 0.25  # of the machine's memory that the gates of a sample may take before they are computed anew
+MASKED_HERE = 1 << 20  # gates up to which NumPy masks them in less time than a program that does takes to compile
 EXACT_POINTS = 1024  # up to here lambda_max(K_W) comes from LAPACK
 
 
@@ -74,8 +75,15 @@ class Embedding(eqx.Module):
     @follows_dtype
     def narrowed(self, q: int) -> "Embedding":
         """Return the embedding by the first q of the columns."""
-        n_pairs = jnp.asarray(q, jnp.int32)
-        gates = None if self.gates is None else _masked(self.gates, n_pairs)
+        n_pairs = jax.device_put(np.int32(q))
+        if self.gates is None or q >= self.Q:
+            gates = self.gates
+        elif self.gates.size <= MASKED_HERE:
+            here = np.array(self.gates)
+            here[:, q:] = 0
+            gates = jax.device_put(here)
+        else:
+            gates = _masked(self.gates, n_pairs)
         return Embedding(self.X, self.W_half, gates, n_pairs, self.activation)
 
     def gates_at(self, X: Float[Array, "*b d"]) -> Float[Array, "*b Q"]:
@@ -164,9 +172,9 @@ def embed(
 
     The gates are computed once if they take at most a quarter of the memory.
     """
-    points = jnp.asarray(X)
+    points = jax.device_put(X)
     Q = W_half.shape[0]
-    q = jnp.asarray(Q if n_pairs is None else n_pairs, jnp.int32)
     keeps = fits(points.shape[0] * Q * points.dtype.itemsize, GATES_SHARE)
-    gates = _masked(gates_of(W_half, points, activation), q) if keeps else None
-    return Embedding(points, W_half, gates, q, activation)
+    gates = gates_of(W_half, points, activation) if keeps else None
+    whole = Embedding(points, W_half, gates, jax.device_put(np.int32(Q)), activation)
+    return whole if n_pairs is None else whole.narrowed(n_pairs)

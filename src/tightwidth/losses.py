@@ -142,7 +142,7 @@ def _mean_and_moves(loss: Loss, h: Array, y: Array) -> tuple[Array, Array]:
 @follows_dtype
 def mean_and_moves(loss: Loss, h: Float[Any, " m"], y: Float[Any, " m"]) -> tuple[float, bool]:
     """Return what `mean_loss` and `has_gradient` do, at the price of one of them."""
-    mean, moves = _mean_and_moves(loss, jnp.asarray(h), jnp.asarray(y))
+    mean, moves = _mean_and_moves(loss, h, y)
     return float(mean), bool(moves)
 
 

@@ -148,8 +148,8 @@ class OneDevice(eqx.Module):
         self, X: Float[np.ndarray, "m d"], y: Float[np.ndarray, " m"], network: Network, *, keeps: bool = True
     ) -> FiniteSample:
         """Return a sample with what is kept of it for the network."""
-        points = jnp.asarray(X)
-        return FiniteSample(points, jnp.asarray(y), network.cache(points) if keeps else None)
+        points, labels = jax.device_put((X, y))
+        return FiniteSample(points, labels, network.cache(points) if keeps else None)
 
     @follows_dtype
     def begin(self, network: Network) -> State:
