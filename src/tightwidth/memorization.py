@@ -206,6 +206,8 @@ def _memorize(
     (m, d), R = X.shape, sphere.R_of_sample(X, seed=settings.seed)
     plan = yield from told(plan_memorization(X, y, settings, R=R), Tried)
     yield Planned(plan)
+    run = Run(X, y, settings, plan, place)
+    compiled = run.compiled()
     demanded = worst_case(
         X,
         y,
@@ -216,7 +218,7 @@ def _memorize(
         batch_size=plan.batch_size,
         seed=settings.seed,
     )
-    run = Run(X, y, settings, plan, place)
+    compiled.result()
     stopped = yield from run.steps(target, stop)
     last = run.curve[-1]
     guarantee = certified_by(settings, plan, run, stopped)

@@ -3,10 +3,10 @@
 import math
 import time
 from collections.abc import Generator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -14,6 +14,7 @@ from tightwidth import algorithm1, finite_scale
 from tightwidth.algorithm1 import Algorithm1, Seen
 from tightwidth.certificates import is_perceptron
 from tightwidth.embedding import GATES_SHARE
+from tightwidth.kernel_tiles import ThreadSettings
 from tightwidth.laziness import Laziness, measure
 from tightwidth.losses import fraction_memorized, mean_and_moves
 from tightwidth.memorization_result import CurvePoint, Stopped
@@ -64,14 +65,29 @@ class Run:
         self.points, self.labels, self.place = X, y, place
         self.source = place.sample(X, y, self.start, keeps=fits(bytes_kept(self.start, self.m), GATES_SHARE))
         self.loss, self.plan = settings.loss, plan
-        self.sgd = Algorithm1(settings.loss, plan.batch_size, jnp.asarray(plan.learning_rate, X.dtype), steps_key)
+        eta = jax.device_put(np.asarray(plan.learning_rate, X.dtype))
+        self.sgd = Algorithm1(settings.loss, plan.batch_size, eta, steps_key)
         self.random_step = algorithm1.draw_random_step(iterate_key, plan.n_steps)
         self.random_iterate: Network | None = self.start if self.random_step == 1 else None
         self.done = 0
         self.rate: float | None = None  # steps a second
         self.curve: list[CurvePoint] = []
+        self.state: Placed = place.begin(self.start)
+        self.seconds_compile = 0.0
+
+    def compiled(self) -> Future[None]:
+        """Begin to compile the loop, which Python's lock allows beside other work, and return the end of that.
+
+        Several devices compile at once: what several processes call must come in one order.
+        """
+        settings, worker = ThreadSettings(), ThreadPoolExecutor(1, "tightwidth-compiles")
+        compiled = worker.submit(settings.run, self._compile)
+        worker.shutdown(wait=not isinstance(self.place, OneDevice))
+        return compiled
+
+    def _compile(self) -> None:
         began = time.perf_counter()
-        self.state: Placed = jax.block_until_ready(place.advance(self.sgd, place.begin(self.start), self.source, 0))
+        jax.block_until_ready(self.place.advance(self.sgd, self.state, self.source, 0))
         self.seconds_compile = time.perf_counter() - began
 
     @property
