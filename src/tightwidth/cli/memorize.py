@@ -119,10 +119,16 @@ def memorize(
         message = f"--plot {plot} and --output {output} are one file; give two"
         raise InputError(message)
     check_figure_format(plot)
-    from tightwidth.cli import memorize_data, memorize_run, memorize_search
+    from tightwidth.cli import memorize_data, memorize_found, memorize_run
 
     memorize_run.check(settings)
-    wanted = memorize_search.check(search, seeds=search_seeds, epochs=search_epochs, seed=settings["seed"])
+    if search:
+        from tightwidth.cli import memorize_search  # here, since it takes a tenth of a second, and few runs search
+
+        wanted = memorize_search.check(seeds=search_seeds, epochs=search_epochs, seed=settings["seed"])
+    else:
+        wanted = memorize_search = None
+        _check_no_search(search_seeds, search_epochs)
     sample = memorize_data.load_sample(
         data,
         points=points,
@@ -136,13 +142,13 @@ def memorize(
         dtype=dtype,
         seed=settings["seed"],
     )
-    if wanted is not None:
+    if wanted is not None and memorize_search is not None:
         memorize_search.check_sample(sample, wanted, activation=settings["activation"])
     quiet = as_json or not place.reports
     record, interrupted = memorize_run.run(sample, settings | {"devices": place.devices}, quiet=quiet), False
     if not place.reports:
         return
-    if wanted is not None:
+    if wanted is not None and memorize_search is not None:
         found = memorize_search.run(sample, wanted, activation=settings["activation"], quiet=as_json)
         record, interrupted = record.model_copy(update={"search": found}), not found.finished
     if as_json:
@@ -156,7 +162,7 @@ def memorize(
     )
     if interrupted:
         raise KeyboardInterrupt
-    if record.fraction_memorized_last < record.target_fraction or memorize_search.is_fruitless(record):
+    if record.fraction_memorized_last < record.target_fraction or memorize_found.is_fruitless(record):
         raise typer.Exit(1)
 
 
@@ -172,6 +178,13 @@ DEFAULTS = {
     "seed": 0,
 }
 RANDOM = "random points"  # what records call the sample that is drawn where there is no DATA
+
+
+def _check_no_search(seeds: int | None, epochs: int | None) -> None:
+    for option, value in (("--search-seeds", seeds), ("--search-epochs", epochs)):
+        if value is not None:
+            message = f"{option} {value} is for the search; give --search too, or leave it out"
+            raise InputError(message)
 
 
 def _read_plan(path: Path | None, data: str | None) -> tuple[dict[str, Any], dict[str, int]]:

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tightwidth.cli import interrupts, memorize_search
+from tightwidth.cli import interrupts, memorize_found
 from tightwidth.cli.memorize_data import Sample
 from tightwidth.cli.memorize_record import record_of
 from tightwidth.cli.progress import StepProgress
@@ -103,7 +103,7 @@ def print_report(record: MemorizeRecord) -> None:
     table.add_row(*_row("certified", record.n_pairs, record.n_parameters, m, record.certified_steps), certified)
     observed = f"{record.fraction_memorized_last:.2%} memorized"
     table.add_row(*_row("observed", record.n_pairs, record.n_parameters, m, record.n_steps), observed)
-    for name, smallest, how in memorize_search.rows(record):
+    for name, smallest, how in memorize_found.rows(record):
         if smallest.smallest is None or smallest.n_parameters is None:
             table.add_row(name, "-", "-", "-", "-", how)
         else:
@@ -149,7 +149,7 @@ def _lines(record: MemorizeRecord) -> list[str]:
     ]
     if not math.isinf(record.output_scale):
         lines[3:3] = _finite_B(record)
-    return lines + memorize_search.lines(record)
+    return lines + memorize_found.lines(record)
 
 
 def _finite_B(record: MemorizeRecord) -> list[str]:

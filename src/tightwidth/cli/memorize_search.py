@@ -1,4 +1,4 @@
-"""Search for the smallest width with progress, and report what was found."""
+"""Search for the smallest width with progress, and record what was found."""
 
 import time
 from collections.abc import Iterable
@@ -11,10 +11,9 @@ from tightwidth.capacity_result import Attempt, Form, smallest_of
 from tightwidth.capacity_runs import COOLED, Searching
 from tightwidth.cli import interrupts
 from tightwidth.cli.memorize_data import Sample
+from tightwidth.cli.memorize_found import counted
 from tightwidth.cli.progress import StepProgress
-from tightwidth.errors import InputError
 from tightwidth.network import n_parameters
-from tightwidth.records.memorization import MemorizeRecord
 from tightwidth.records.search import AttemptRecord, SearchRecord, SmallestRecord
 
 SEEDS = 3
@@ -30,20 +29,14 @@ class Wanted:
     budget: Budget
 
 
-def check(search: bool, *, seeds: int | None, epochs: int | None, seed: int) -> Wanted | None:
-    """Return what was asked for, None if no search was.
+def check(*, seeds: int | None, epochs: int | None, seed: int) -> Wanted:
+    """Return what was asked for.
 
     Raises
     ------
     InputError
-        If a number is out of its range, or given without --search.
+        If a number is out of its range.
     """
-    if not search:
-        for option, value in (("--search-seeds", seeds), ("--search-epochs", epochs)):
-            if value is not None:
-                message = f"{option} {value} is for the search; give --search too, or leave it out"
-                raise InputError(message)
-        return None
     budget = Budget() if epochs is None else check_epochs(epochs)
     return Wanted(check_seeds(SEEDS if seeds is None else seeds, seed), budget)
 
@@ -113,13 +106,9 @@ def _round(attempts: tuple[Attempt, ...]) -> str:
     seeds = {one.seed for one in attempts}
     served = {one.seed for one in attempts if one.is_enough}
     rest = [one.fraction for one in attempts if one.seed not in served]
-    text = f"enough for {len(served)} of {_counted(len(seeds))}"
+    text = f"enough for {len(served)} of {counted(len(seeds))}"
     others = " for the others" if served else ""
     return text if not rest else f"{text}; {max(rest):.2%} memorized at best{others}"
-
-
-def _counted(n_seeds: int) -> str:
-    return f"{n_seeds} seed{'s' * (n_seeds != 1)}"
 
 
 def _found(attempts: list[Attempt]) -> str:
@@ -152,55 +141,3 @@ def _smallest(form: Form, sample: Sample, wanted: Wanted, attempts: list[Attempt
         batch_size=budget.batch_of(form),
         n_epochs=budget.tangent if form == "tangent" else budget.finite,
     )
-
-
-def is_fruitless(record: MemorizeRecord) -> bool:
-    """Return whether there was a search and it found no width at all."""
-    search = record.search
-    return search is not None and not search.tangent.widths_found and not search.finite.widths_found
-
-
-def rows(record: MemorizeRecord) -> list[tuple[str, SmallestRecord, str]]:
-    """Return what a search adds to the table: a name, the numbers, and the interval over the seeds."""
-    search = record.search
-    if search is None:
-        return []
-    return [(name, row, _interval(row, search)) for name, row in _named(search)]
-
-
-def _named(search: SearchRecord) -> list[tuple[str, SmallestRecord]]:
-    return [("tangent", search.tangent), ("finite B", search.finite)]
-
-
-def _interval(row: SmallestRecord, search: SearchRecord) -> str:
-    found, n_seeds = row.widths_found, len(search.seeds)
-    if not found and not search.finished:
-        return "interrupted before any width was found"
-    if not found:
-        return f"no width found for {_counted(n_seeds)}"
-    pairs = f"{row.low} pairs" if row.low == row.high else f"{row.low} to {row.high} pairs"
-    text = f"{pairs} over {_counted(len(found))}"
-    return text if len(found) == n_seeds else f"{text}, none found for {n_seeds - len(found)}"
-
-
-def lines(record: MemorizeRecord) -> list[str]:
-    """Return the lines that say how it was searched, and what a width that was found means."""
-    search = record.search
-    if search is None:
-        return []
-    tangent, finite = search.tangent, search.finite
-    how = "by bisection" if search.finished else "by a bisection that was interrupted"
-    text = [
-        f"searched    {how}, {_counted(len(search.seeds))} from {search.seeds[0]} on, {len(search.attempts):,} runs in "
-        f"{search.seconds:.1f} s; {tangent.loss} loss in the linear limit, "
-        f"{finite.loss} loss at a finite B",
-        f"budget      a width is enough if a run memorizes everything within {tangent.n_epochs:,} epochs of batches of "
-        f"{tangent.batch_size} points (tangent) or {finite.n_epochs:,} of {finite.batch_size} (finite B); with more "
-        f"epochs (--search-epochs) fewer pairs may do",
-    ]
-    if finite.output_scale is not None and finite.learning_rate is not None and finite.learning_rate_last is not None:
-        text.append(
-            f"smallest    {finite.smallest} pairs with B = {finite.output_scale:.3g}, learning rate "
-            f"{finite.learning_rate:.3g} falling to {finite.learning_rate_last:.3g}, seed {finite.seed}"
-        )
-    return text
