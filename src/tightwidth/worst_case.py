@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from tightwidth.activations import Activation
 from tightwidth.angular_kernels import tangent
@@ -92,23 +91,33 @@ def _measured(
     """Measure both numbers; lambda_min by LAPACK, of many points through the largest eigenvalue of the inverse."""
     K = gram(tangent(activation, part="hidden"), X.astype(np.float64))
     noise = len(K) * np.finfo(np.float64).eps * float(np.abs(K).sum(axis=1).max())  # of an eigenvalue, by rounding
-    exact = float(np.linalg.eigvalsh(K)[0]) - noise if len(K) <= EXACT_POINTS else None
     try:
-        factor = cho_factor(K, lower=True, overwrite_a=True, check_finite=False)
-    except LinAlgError:
+        label_norm_squared, least = (_exactly if len(K) <= EXACT_POINTS else _bounded)(K, y.astype(np.float64), seed)
+    except np.linalg.LinAlgError:
         return "the expected kernel is singular on this sample"
+    least = least - noise if len(K) <= EXACT_POINTS else least
+    if not (least > noise and label_norm_squared > 0):
+        return "the expected kernel is too ill-conditioned on this sample"
+    return Measured(least, label_norm_squared)
+
+
+def _exactly(K: Float[np.ndarray, "m m"], y: Float[np.ndarray, " m"], _seed: int) -> tuple[float, float]:
+    """Return ``y^T K^-1 y`` and lambda_min(K) of few points, by NumPy alone: SciPy takes longer to import."""
+    np.linalg.cholesky(K)  # which raises unless K is positive definite
+    return float(y @ np.linalg.solve(K, y)), float(np.linalg.eigvalsh(K)[0])
+
+
+def _bounded(K: Float[np.ndarray, "m m"], y: Float[np.ndarray, " m"], seed: int) -> tuple[float, float]:
+    """Return ``y^T K^-1 y`` and a bound on lambda_min(K) from below, from one factorization, for which K is used up."""
+    from scipy.linalg import cho_factor, cho_solve  # here, since few points do without
+
+    factor = cho_factor(K, lower=True, overwrite_a=True, check_finite=False)
 
     def solve(v: np.ndarray) -> np.ndarray:
         return cho_solve(factor, v, check_finite=False)
 
-    label_norm_squared = float(y.astype(np.float64) @ solve(y.astype(np.float64)))
-    least = exact
-    if least is None:
-        inverse_top = largest_eigenvalue_bound(solve, len(X), seed=seed, n_steps=INVERSE_STEPS)
-        least = 1 / inverse_top if inverse_top > 0 else 0.0
-    if not (least > noise and label_norm_squared > 0):
-        return "the expected kernel is too ill-conditioned on this sample"
-    return Measured(least, label_norm_squared)
+    inverse_top = largest_eigenvalue_bound(solve, len(y), seed=seed, n_steps=INVERSE_STEPS)
+    return float(y @ solve(y)), 1 / inverse_top if inverse_top > 0 else 0.0
 
 
 def _extrapolated(
