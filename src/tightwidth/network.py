@@ -235,7 +235,7 @@ def kept_gates(
     if X.shape[0] * W_half.shape[0] > PACKED_HERE or not (is_concrete(W_half) and is_concrete(X)):
         bits = _in_blocks(W_half, X, activation, in_bits=True)
     else:
-        bits = jax.device_put(np.packbits(np.asarray(gates_of(W_half, X, activation)) != 0, axis=1))
+        bits = jax.device_put(np.packbits(np.asarray(_in_blocks(W_half, X, activation)) != 0, axis=1))
     return PackedGates(bits, jax.device_put(np.asarray(slope, X.dtype)))
 
 

@@ -3,6 +3,8 @@
 They are keys of JAX's default generator, whichever another program makes the default.
 """
 
+from typing import Any
+
 import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray, UInt32
@@ -17,4 +19,5 @@ def stream_words(seed: int, stream: int) -> UInt32[np.ndarray, "2"]:
 
 def stream_key(seed: int, stream: int) -> PRNGKeyArray:
     """Return ``fold_in(key(seed), stream)``, for numbers from 0 to 2^32 - 1."""
-    return jax.random.wrap_key_data(stream_words(seed, stream), impl=threefry.NAME)
+    words: Any = stream_words(seed, stream)
+    return jax.random.wrap_key_data(words, impl=threefry.NAME)
