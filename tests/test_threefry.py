@@ -14,6 +14,12 @@ def data(key):
     return np.asarray(jax.random.key_data(key))
 
 
+def words_of(key):
+    words = threefry.words_of(key)
+    assert words is not None
+    return words
+
+
 @pytest.fixture(params=SEEDS)
 def key(request):
     return jax.random.fold_in(jax.random.key(request.param), 7)
@@ -29,8 +35,7 @@ def test_the_stream_of_a_seed_is_folded_into_its_key():
 
 
 def test_keys_are_those_of_jax(key):
-    words = threefry.words_of(key)
-    assert words is not None
+    words = words_of(key)
     folded = threefry.fold_in(words, np.array([0, 5, 2**31]))
     for i, row in zip((0, 5, 2**31), folded, strict=True):
         np.testing.assert_array_equal(row, data(jax.random.fold_in(key, np.uint32(i))))
@@ -39,7 +44,7 @@ def test_keys_are_those_of_jax(key):
 
 
 def test_bits_are_those_of_jax(key):
-    words = threefry.words_of(key)
+    words = words_of(key)
     np.testing.assert_array_equal(threefry.bits(words, 100), jax.random.bits(key, (100,)))
     rows = threefry.bits(threefry.fold_in(words, np.arange(3)), 8)
     np.testing.assert_array_equal(rows[2], jax.random.bits(jax.random.fold_in(key, 2), (8,)))
@@ -48,7 +53,7 @@ def test_bits_are_those_of_jax(key):
 @pytest.mark.parametrize("m", [1, 2, 100, 1024, 1700])  # from 1626 on JAX sorts twice
 def test_orders_are_the_permutations_of_jax(m):
     key = jax.random.key(3)
-    orders = threefry.orders(threefry.fold_in(threefry.words_of(key), np.arange(2)), m)
+    orders = threefry.orders(threefry.fold_in(words_of(key), np.arange(2)), m)
     for e, order in enumerate(orders):
         np.testing.assert_array_equal(order, jax.random.permutation(jax.random.fold_in(key, e), jnp.arange(m)))
 
@@ -57,12 +62,12 @@ def test_orders_are_the_permutations_of_jax(m):
 def test_whole_numbers_are_those_of_jax(n):
     for seed in range(20):
         key = jax.random.key(seed)
-        found = threefry.below(threefry.words_of(key), n)
+        found = threefry.below(words_of(key), n)
         assert found == int(jax.random.randint(key, (), 0, n, jnp.int32))
 
 
 def test_uniforms_are_those_behind_the_gaussians_of_jax(key):
-    uniforms = threefry.uniforms(threefry.words_of(key), 1000)
+    uniforms = threefry.uniforms(words_of(key), 1000)
     assert uniforms.dtype == np.float32
     np.testing.assert_array_equal(uniforms, jax.random.uniform(key, (1000,), minval=threefry.LEAST, maxval=1.0))
 
@@ -70,7 +75,7 @@ def test_uniforms_are_those_behind_the_gaussians_of_jax(key):
 @pytest.mark.parametrize("n", [1, 100, threefry.BLOCK + 1])
 def test_gaussians_are_those_of_jax(n):
     key = jax.random.key(5)
-    drawn = threefry.gaussians(threefry.fold_in(threefry.words_of(key), np.arange(3)), n)
+    drawn = threefry.gaussians(threefry.fold_in(words_of(key), np.arange(3)), n)
     assert (drawn.dtype, drawn.shape) == (np.float32, (3, n))
     expected = jax.jit(lambda key: jax.random.normal(key, (n,), jnp.float32))(jax.random.fold_in(key, 2))
     np.testing.assert_array_equal(drawn[2], expected)

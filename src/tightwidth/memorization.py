@@ -30,8 +30,9 @@ from tightwidth.memorization_run import Run, Running, certified_by
 from tightwidth.network import n_parameters, network_learning_rate
 from tightwidth.neuron_shards import NeuronShards, OneDevice, neuron_mesh
 from tightwidth.plan_table import PlanTable
-from tightwidth.planning import Plan, plan_memorization
+from tightwidth.planning import Plan, automatic_batch_size, plan_memorization
 from tightwidth.precision import stepwise
+from tightwidth.prepared_loop import Compilation, Sample
 from tightwidth.run_settings import Settings
 from tightwidth.width_search import Trial
 from tightwidth.worst_case import worst_case
@@ -204,10 +205,12 @@ def _memorize(
 ) -> Generator[Event, None, MemorizeResult]:
     started = time.perf_counter()
     (m, d), R = X.shape, sphere.R_of_sample(X, seed=settings.seed)
-    plan = yield from told(plan_memorization(X, y, settings, R=R), Tried)
+    sample = Sample(X, y, settings, place)
+    compilation = Compilation(sample, settings.batch_size or automatic_batch_size(m, d, R))
+    trials = plan_memorization(X, y, settings, R=R)
+    plan = yield from told(trials, lambda trial: Tried(compilation.hear(trial)))
     yield Planned(plan)
-    run = Run(X, y, settings, plan, place)
-    compiled = run.compiled()
+    compilation.begin(plan.n_pairs)
     demanded = worst_case(
         X,
         y,
@@ -218,7 +221,8 @@ def _memorize(
         batch_size=plan.batch_size,
         seed=settings.seed,
     )
-    compiled.result()
+    run = Run(sample, plan)
+    seconds_compile = compilation.seconds(plan.n_pairs)
     stopped = yield from run.steps(target, stop)
     last = run.curve[-1]
     guarantee = certified_by(settings, plan, run, stopped)
@@ -258,7 +262,7 @@ def _memorize(
         finite_scale_penalty=guarantee.penalty,
         target_fraction=target,
         seconds=time.perf_counter() - started,
-        seconds_compile=run.seconds_compile,
+        seconds_compile=seconds_compile,
         device=place.device_kind,
         plan=plan,
         worst_case=demanded,

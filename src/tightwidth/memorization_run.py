@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Generator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import jax
@@ -11,19 +10,17 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tightwidth import algorithm1, finite_scale
-from tightwidth.algorithm1 import Algorithm1, Seen
+from tightwidth.algorithm1 import Seen
 from tightwidth.certificates import is_perceptron
-from tightwidth.embedding import GATES_SHARE
-from tightwidth.kernel_tiles import ThreadSettings
 from tightwidth.laziness import Laziness, measure
 from tightwidth.losses import fraction_memorized, mean_and_moves
 from tightwidth.memorization_result import CurvePoint, Stopped
-from tightwidth.memory import fits
-from tightwidth.network import Network, bytes_kept, init, preactivations
-from tightwidth.neuron_shards import NeuronShards, OneDevice, Placed
+from tightwidth.network import Network, preactivations
+from tightwidth.neuron_shards import Placed
 from tightwidth.online_loss import Interval, OnlineLoss
 from tightwidth.planning import Plan
-from tightwidth.run_settings import NEGLIGIBLE, RANDOM_ITERATE, STEPS, Settings, weights_key
+from tightwidth.prepared_loop import Sample
+from tightwidth.run_settings import NEGLIGIBLE, RANDOM_ITERATE, Settings
 from tightwidth.seeds import stream_key
 
 EPOCHS_BETWEEN_LOOKS = 2
@@ -44,51 +41,18 @@ class Running:
 class Run:
     """Keep what one run of Algorithm 1 on the sample needs from call to call."""
 
-    def __init__(
-        self,
-        X: Float[np.ndarray, "m d"],
-        y: Float[np.ndarray, " m"],
-        settings: Settings,
-        plan: Plan,
-        place: OneDevice | NeuronShards,
-    ) -> None:
-        (self.m, d), q = X.shape, plan.n_pairs
-        steps_key, iterate_key = (stream_key(settings.seed, k) for k in (STEPS, RANDOM_ITERATE))
-        self.start = init(
-            weights_key(settings.seed),
-            d=d,
-            q=q,
-            B=settings.output_scale,
-            activation=settings.activation,
-            dtype=X.dtype,
-        )
-        self.points, self.labels, self.place = X, y, place
-        self.source = place.sample(X, y, self.start, keeps=fits(bytes_kept(self.start, self.m), GATES_SHARE))
-        self.loss, self.plan = settings.loss, plan
-        eta = jax.device_put(np.asarray(plan.learning_rate, X.dtype))
-        self.sgd = Algorithm1(settings.loss, plan.batch_size, eta, steps_key)
-        self.random_step = algorithm1.draw_random_step(iterate_key, plan.n_steps)
+    def __init__(self, sample: Sample, plan: Plan) -> None:
+        self.m, self.points, self.labels, self.place = len(sample.X), sample.X, sample.y, sample.place
+        self.start = sample.start(plan.n_pairs)
+        self.source = sample.source(self.start)
+        self.loss, self.plan = sample.settings.loss, plan
+        self.sgd = sample.sgd(plan.batch_size, plan.learning_rate)
+        self.random_step = algorithm1.draw_random_step(stream_key(sample.settings.seed, RANDOM_ITERATE), plan.n_steps)
         self.random_iterate: Network | None = self.start if self.random_step == 1 else None
         self.done = 0
         self.rate: float | None = None  # steps a second
         self.curve: list[CurvePoint] = []
-        self.state: Placed = place.begin(self.start)
-        self.seconds_compile = 0.0
-
-    def compiled(self) -> Future[None]:
-        """Begin to compile the loop, which Python's lock allows beside other work, and return the end of that.
-
-        Several devices compile at once: what several processes call must come in one order.
-        """
-        settings, worker = ThreadSettings(), ThreadPoolExecutor(1, "tightwidth-compiles")
-        compiled = worker.submit(settings.run, self._compile)
-        worker.shutdown(wait=not isinstance(self.place, OneDevice))
-        return compiled
-
-    def _compile(self) -> None:
-        began = time.perf_counter()
-        jax.block_until_ready(self.place.advance(self.sgd, self.state, self.source, 0))
-        self.seconds_compile = time.perf_counter() - began
+        self.state: Placed = self.place.begin(self.start)
 
     @property
     def seen(self) -> Seen:
