@@ -16,7 +16,7 @@ from tightwidth.algorithm1 import Algorithm1
 from tightwidth.embedding import GATES_SHARE
 from tightwidth.kernel_tiles import ThreadSettings
 from tightwidth.memory import fits
-from tightwidth.network import Network, bytes_kept, init
+from tightwidth.network import Displacement, Tangent, bytes_kept, init
 from tightwidth.neuron_shards import NeuronShards, OneDevice
 from tightwidth.run_settings import STEPS, Settings, weights_key
 from tightwidth.sampling import FiniteSample
@@ -35,13 +35,13 @@ class Sample:
     settings: Settings
     place: OneDevice | NeuronShards
 
-    def start(self, q: int) -> Network:
+    def start(self, q: int) -> Displacement | Tangent:
         """Return the network of q pairs before the first step."""
         key, dtype = weights_key(self.settings.seed), self.X.dtype
         B, activation = self.settings.output_scale, self.settings.activation
         return init(key, d=self.X.shape[1], q=q, B=B, activation=activation, dtype=dtype)
 
-    def source(self, start: Network) -> FiniteSample:
+    def source(self, start: Displacement | Tangent) -> FiniteSample:
         """Return what the steps draw from, with what is kept of it for the network."""
         keeps = fits(bytes_kept(start, len(self.X)), GATES_SHARE)
         return self.place.sample(self.X, self.y, start, keeps=keeps)
