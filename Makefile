@@ -9,6 +9,7 @@ ARGS   ?=
 
 READY      := $(VENV)/.ready
 LINT_READY := $(VENV)/.ready-lint
+TYPED      := --jaxtyping-packages=tightwidth,typechecking.typechecked
 BENCH      := .venv-bench
 NT         := .venv-neural-tangents
 NT_PYTHON  ?= python3.11
@@ -17,7 +18,7 @@ COMPILE    := $(UV) pip compile --quiet --universal --python-version 3.11 --gene
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow lint bench bench-gate docs-map lock clean
+.PHONY: help demo test test-slow test-typed lint bench bench-gate docs-map lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -32,8 +33,11 @@ demo: $(READY) ## install, then memorize random points and real data with random
 test: $(READY) ## install, then run the tests
 	$(BIN)/python -m pytest $(ARGS)
 
-test-slow: $(READY) ## run the tests that are marked slow
-	$(BIN)/python -m pytest -m slow $(ARGS)
+test-slow: $(READY) ## run the tests that are marked slow, with every annotation checked
+	$(BIN)/python -m pytest -m slow $(TYPED) $(ARGS)
+
+test-typed: ARGS += $(TYPED)
+test-typed: test ## run the tests with every annotation checked, shapes included; a quarter slower
 
 lint: $(LINT_READY) ## check style, types and the direction of imports
 	$(BIN)/ruff check

@@ -163,6 +163,7 @@ def linear_limit(name, loss="hinge"):
     return oracles.psi(W_half, X, name) @ path[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["relu", "tanh", "hard_tanh"])
 def test_in_single_precision_a_large_scale_gives_the_linear_limit(name):
     limit = linear_limit(name)
@@ -174,6 +175,7 @@ def test_in_single_precision_a_large_scale_gives_the_linear_limit(name):
     assert difference(predict(near, X.astype(np.float32)), limit) > 1e-3  # a small scale gives another network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["relu", "tanh", "hard_tanh"])
 def test_in_single_precision_the_scale_1e5_gives_what_double_precision_gives(name):
     single, double = (train(start(Displacement, name, 1e5, dtype), "hinge", dtype=dtype).network for dtype in FLOATS)
@@ -195,6 +197,7 @@ def test_training_tends_to_the_tangent_form_like_the_inverse_square_of_the_scale
     assert at[0] > 50 * at[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "B", "dtype"),
     [(form, 3.7, dtype) for form in (Plain, Displacement) for dtype in FLOATS] + [(Tangent, math.inf, np.float64)],

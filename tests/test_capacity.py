@@ -184,6 +184,7 @@ class TestChoosingRuns:
 
 
 class TestFound:
+    @pytest.mark.slow
     def test_what_was_found_memorizes(self, sample, found):
         X, y = sample
         for smallest in (found.tangent, found.finite):
@@ -195,6 +196,7 @@ class TestFound:
                 wrong = y * np.where(np.arange(M) == 0, -1, 1)
                 assert not memorizes(net, X, wrong, run.output_scale)
 
+    @pytest.mark.slow
     def test_one_pair_less_was_not_enough(self, found):
         for smallest in (found.tangent, found.finite):
             for q, seed in zip(smallest.widths, found.seeds, strict=True):

@@ -128,6 +128,7 @@ class TestInterrupted:
         assert not search["finished"]
         assert search["tangent"]["smallest"] in [a["n_pairs"] for a in search["attempts"] if a["fraction"] == 1]
 
+    @pytest.mark.slow
     def test_before_anything_was_found(self, monkeypatch, tightwidth):
         done = self.interrupted(monkeypatch, tightwidth, 0, "--json")
         search = json.loads(done.out)["search"]

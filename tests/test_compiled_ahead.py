@@ -30,6 +30,7 @@ def compilations_of_steps(model: Any, y: np.ndarray, X: np.ndarray) -> list[bool
     return beside
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("output_scale", [float("inf"), 3.0])
 def test_the_program_that_a_fit_calls_is_the_one_compiled_ahead(dtype, output_scale):

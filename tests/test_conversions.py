@@ -80,6 +80,7 @@ def test_plain_to_displacement_and_back():
         np.testing.assert_allclose(seen, expected, atol=1e-13)
 
 
+@pytest.mark.slow
 def test_a_tangent_network_is_the_limit_of_its_plain_forms():
     net = trained(math.inf)
     limit = predict(net, X)

@@ -66,6 +66,7 @@ def test_defaults_come_near_a_tuned_machine(load, tuned):
 
 
 class TestClassifier:
+    @pytest.mark.slow
     def test_each_class_is_one_run_against_the_rest(self):
         X, y = three_classes()
         model: Any = DepthTwoClassifier(**SMALL, learning_rate=0.7, iterate="last").fit(X, y)
@@ -99,6 +100,7 @@ class TestClassifier:
             found.append((left @ left / (90 - np.trace(K @ inverse)) ** 2, math.sqrt(alpha @ K @ alpha)))
         assert model.plan_.norms[0] == pytest.approx(min(found)[1], rel=1e-6)
 
+    @pytest.mark.slow
     def test_weights_are_repetitions(self):
         X, y = three_classes(40)
         weights = np.random.default_rng(1).integers(0, 4, 40)
@@ -145,6 +147,7 @@ class TestClassifier:
         with pytest.raises(ValueError, match="are not those of the first call"):
             model.partial_fit(X[:2], y[:2], classes=["a", "b"])
 
+    @pytest.mark.slow
     def test_early_stopping_keeps_the_best(self):
         X, y = three_classes(200)
         model: Any = DepthTwoClassifier(
@@ -248,6 +251,7 @@ def test_parameters_are_checked_by_fit(given, error, text):
         DepthTwoClassifier(**given).fit(X, y)
 
 
+@pytest.mark.slow
 def test_sparse_rows_are_the_dense_ones():
     rng = np.random.default_rng(4)
     X = rng.standard_normal((60, 9)) * (rng.random((60, 9)) < 0.3)
@@ -265,6 +269,7 @@ def test_sparse_rows_that_would_not_fit_are_refused():
         DepthTwoRegressor().fit(X, np.arange(1_000_000.0))
 
 
+@pytest.mark.slow
 def test_tables_of_pandas_through_columns_pipelines_and_searches():
     rng = np.random.default_rng(5)
     table = pd.DataFrame(

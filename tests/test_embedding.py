@@ -98,6 +98,7 @@ def test_a_narrowed_embedding_is_that_of_its_first_pairs(q, dtype):
         assert emb.largest_eigenvalue(R=D**0.5, seed=0) == pytest.approx(truth, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_gates_of_other_points_are_those_of_the_first_pairs(dtype):
     others = oracles.sphere(np.random.default_rng(2), 4, D).astype(dtype)

@@ -35,6 +35,7 @@ class TestMemorization:
         assert (values["ended"], values["n_steps"]) == (result.stopped, result.n_steps)
         assert values["n_parameters"] == result.n_parameters
 
+    @pytest.mark.slow
     def test_company_changes_nothing(self):
         configs = [
             MemorizationConfig(n_samples=60, n_features=d, n_pairs=q, batch_size=8, n_epochs=20, seed=seed)
@@ -137,6 +138,7 @@ def test_finite_scale_is_what_memorize_does():
 class TestBaselines:
     SIZE: ClassVar[dict[str, int]] = {"n_samples": 48, "n_features": 5, "n_pairs": 8, "batch_size": 8, "n_epochs": 10}
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("method", METHODS)
     def test_company_changes_nothing(self, method):
         configs = [
@@ -162,6 +164,7 @@ class TestBaselines:
             "linear": 5,
         }
 
+    @pytest.mark.slow
     def test_a_run_that_diverges_has_no_share(self):
         config = BaselineConfig(method="quadratic", learning_rate=1e6, seed=0, **self.SIZE)
         assert run("baselines", [config])[0]["fraction"] is None

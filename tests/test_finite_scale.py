@@ -112,6 +112,7 @@ class TestReach:
 
 
 class TestFlips:
+    @pytest.mark.slow
     @pytest.mark.parametrize("activation", ["relu", "hard_tanh"])
     @pytest.mark.parametrize("seed", [0, 1])
     def test_no_gate_flips_at_the_sufficient_B_and_some_do_far_below(self, activation, seed):
@@ -120,12 +121,14 @@ class TestFlips:
         assert [problem.flips(net) for net in problem.states(enough, n_steps, eta)] == [0] * n_steps
         assert problem.flips(problem.states(enough / 300, n_steps, eta, every=n_steps)[-1]) > 0
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("eta", [1e-3, 0.05])
     def test_nor_where_B_is_small_and_the_output_weights_drive_the_hidden_ones(self, eta):
         problem = Problem("relu", scale=20.0)  # far from the kink, so that a small B is enough
         enough = problem.sufficient_B(40, eta)
         assert [problem.flips(net) for net in problem.states(enough, 40, eta)] == [0] * 40
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("dtype", "gap"), [(np.float32, 1e-6), (np.float64, 1e-9)])
     def test_nor_by_one_step_that_goes_all_the_way(self, dtype, gap):
         # The first step moves a neuron by exactly C rho / B: that must stop short of the kink, however it is rounded.
@@ -134,6 +137,7 @@ class TestFlips:
             (net,) = problem.states(problem.sufficient_B(1, 1.7), 1, 1.7)
             assert problem.flips(net) == 0
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("activation", ["relu", "hard_tanh"])
     @pytest.mark.parametrize("B", [0.5, 3.0])
     def test_the_count_is_that_of_the_plain_weights(self, activation, B):
@@ -149,6 +153,7 @@ class TestFlips:
 
 
 class TestTravel:
+    @pytest.mark.slow
     @pytest.mark.parametrize("activation", ["relu", "gelu"])
     @pytest.mark.parametrize("B", [1.5, 20.0])
     def test_no_weight_moves_farther(self, activation, B):
@@ -174,6 +179,7 @@ class TestTravel:
 class TestPenalty:
     N_STEPS, ETA = 40, 0.02  # so few and so small that every margin stays below 1 and every slope is -y
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("activation", ["relu", "tanh", "gelu"])
     @pytest.mark.parametrize("B", [30.0, 1e3, 1e5])
     def test_it_bounds_the_distance_from_the_linear_limit(self, activation, B):
@@ -194,6 +200,7 @@ class TestPenalty:
             assert np.abs(h - linear).max() <= bound
             np.testing.assert_allclose(network.predict(here, problem.X), h, atol=rounding + 1e-9)
 
+    @pytest.mark.slow
     def test_without_the_output_weights_it_would_fail(self):
         problem, B = Problem("relu"), 1e3
         limit, finite = (problem.states(scale, self.N_STEPS, self.ETA, every=10)[-1] for scale in (math.inf, B))

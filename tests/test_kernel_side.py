@@ -96,6 +96,7 @@ def test_huge_norms_do_not_overflow_on_the_way():
     np.testing.assert_allclose(single, tw.ntk(1e10 * np.eye(2) + 1e9, activation="relu"), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_depth_three_is_the_recursion():
     X = oracles.sphere(np.random.default_rng(3), 8, 4)
 

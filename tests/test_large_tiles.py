@@ -54,6 +54,7 @@ def test_large_tiles_hold_the_kernel_and_the_same_bits_in_any_blocks(dtype, tole
     np.testing.assert_allclose(kernels.gram_product(kernel, V, X), K.astype(np.float64) @ V, atol=3e3 * tolerance)
 
 
+@pytest.mark.slow
 def test_kernels_that_keep_much_of_a_point_and_sums_with_them_keep_small_tiles():
     X = points(np.float64)
     angular = angular_kernels.tangent(known("relu"), part="hidden")
@@ -65,6 +66,7 @@ def test_kernels_that_keep_much_of_a_point_and_sums_with_them_keep_small_tiles()
     np.testing.assert_allclose(kernels.gram(both, X), apart, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_pairs_that_are_integrated_one_by_one_keep_small_tiles():
     X = points(np.float64)
     kernel = angular_kernels.tangent(known("tanh"))

@@ -109,6 +109,7 @@ class TestAgainstDecimals:
 
 
 class TestBounds:
+    @pytest.mark.slow
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     @pytest.mark.parametrize("B", SCALES)
     @pytest.mark.parametrize("activation", ["relu", "hard_tanh"])
@@ -141,6 +142,7 @@ class TestBounds:
     def test_at_a_large_B_it_is_that_of_the_derivation(self, B):
         assert laziness.displacement_bound(1.3, 7.0, 2.5, 1 / B) == pytest.approx(1.3 * 7.0 / B, rel=1e-6)
 
+    @pytest.mark.slow
     def test_one_step_attains_it(self):
         net, X = by_hand("relu", 1e6, n_steps=1)
         found = measured(net, X, n_steps=1)

@@ -49,6 +49,7 @@ class Problem:
         return v @ v / 2 + C * oracle.LOSS["hinge"](self.Psi @ v, self.y).sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("C", [0.5, 2.0])
 def test_the_box_is_solved_from_both_sides(C):
     problem = Problem()
@@ -108,6 +109,7 @@ def test_a_coordinate_is_maximised_exactly():
     assert not np.isclose(alpha, 2 / K, rtol=1e-3).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [5, 24, 64])
 @pytest.mark.parametrize("keeps", [True, False])
 def test_points_of_a_block_are_visited_one_after_the_other(block, keeps, monkeypatch):

@@ -54,6 +54,7 @@ def replayed(loss, seed):
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("loss", ["hinge", "perceptron", "logistic"])
 class TestAgainstAReplay:
+    @pytest.mark.slow
     def test_last_and_random_iterate(self, loss, seed):
         result, replay = replayed(loss, seed)
         X, _ = sample()
@@ -64,6 +65,7 @@ class TestAgainstAReplay:
         V = np.asarray(result.random_network.V)
         np.testing.assert_allclose(V.reshape(-1) * math.sqrt(Q), replay.v[result.random_iterate_step - 1], atol=1e-9)
 
+    @pytest.mark.slow
     def test_means_over_the_iterates(self, loss, seed):
         result, replay = replayed(loss, seed)
         assert result.fraction_memorized_mean == pytest.approx(1 - replay.mistakes.mean(), abs=1e-9)
@@ -108,6 +110,7 @@ class TestFields:
         assert result.reached
         assert 0 <= result.seconds_compile <= result.seconds
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     def test_predict_reproduces_the_counted_fraction(self, dtype):
         result, (X, y) = run("logistic", dtype), sample(dtype)
@@ -116,6 +119,7 @@ class TestFields:
         assert result.decision_function(X).dtype == dtype
         assert {leaf.dtype for leaf in jax.tree.leaves(result.network)} == {np.dtype(dtype)}
 
+    @pytest.mark.slow
     def test_both_precisions_are_one_network(self):
         double, single = run("logistic"), run("logistic", np.float32)
         X, _ = sample()
@@ -135,6 +139,7 @@ class TestRepetition:
         assert numbers(tw.memorize(*sample(), **FIXED)) == numbers(run())
         assert numbers(tw.memorize(*sample(), **FIXED, seed=1)) != numbers(run())
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seconds", [1e-12, 1e9])
     def test_whatever_the_length_of_a_call(self, seconds, monkeypatch):
         monkeypatch.setattr(memorization_run, "SECONDS_A_CALL", seconds)

@@ -133,6 +133,7 @@ def test_the_advice_about_labels_can_be_followed():
     assert set(data.binary_labels(target, positive=1)) == {-1.0, 1.0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("extreme", [{"epsilon": 1e-300}, {"learning_rate": 1e-200}, {"learning_rate": 1e200}])
 def test_extreme_numbers_are_no_error_either(extreme):
     result = run("perceptron", **extreme)

@@ -74,6 +74,7 @@ def check_classifier(model: Any, rows: np.ndarray, path: Path) -> None:
     assert off(ran(path, rows[:1])["decision_values"], found["decision_values"][:1]) < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("B", SCALES)
 @pytest.mark.parametrize("labels", [TEXT, NUMBERS.astype(np.int8), NUMBERS > 0], ids=["text", "three", "two"])
@@ -83,6 +84,7 @@ def test_classifiers_agree(tmp_path: Path, dtype: Any, B: float, labels: Any) ->
     check_classifier(model, NEW.astype(dtype), tmp_path / "m.onnx")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("standardize", [True, False])
 @pytest.mark.parametrize("on_sphere", ["bias", "project"])
@@ -108,6 +110,7 @@ def test_rows_that_predict_refuses_get_nan(tmp_path: Path) -> None:
     assert off(found[:60], requiring.decision_function(unit)) < TOLERANCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("B", [math.inf, 1e6])
 @pytest.mark.parametrize("values", [VALUES, VALUES[:, 1], VALUES[:, 2]], ids=["several", "one", "constant"])

@@ -48,6 +48,7 @@ def test_blocks_of_the_guide_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("B", [math.inf, 1.0, 1e6])
 @pytest.mark.parametrize("labels", [TEXT, NUMBERS > 0], ids=["three", "two"])
@@ -60,6 +61,7 @@ def test_the_recipe_classifies_as_the_model_does(tmp_path: Path, dtype: Any, B: 
     assert np.array_equal(recipe()(tmp_path / "m.npz", rows), model.predict(rows))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on_sphere", ["bias", "project"])
 @pytest.mark.parametrize("standardize", [True, False])
 @pytest.mark.parametrize("values", [VALUES, VALUES[:, 1]], ids=["several", "one"])

@@ -112,6 +112,7 @@ def test_kernel_machines_come_back_to_the_bit(tmp_path: Path) -> None:
         assert same(found.predict(X), ridge.predict(X))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("B", [math.inf, 1e3])
 @pytest.mark.parametrize("kind", [tw.DepthTwoClassifier, tw.DepthTwoRegressor])
 def test_partial_fit_and_warm_starts_go_on_as_if_there_had_been_no_file(tmp_path: Path, B: float, kind: Any) -> None:
@@ -141,6 +142,7 @@ def test_names_of_columns_and_text_weights_come_back(tmp_path: Path) -> None:
         found.predict(table[["b b", "c", "d", "é"]])
 
 
+@pytest.mark.slow
 def test_a_certificate_comes_back(tmp_path: Path) -> None:
     model: Any = tw.DepthTwoClassifier(certify=True, loss="perceptron", **SMALL).fit(X, NUMBERS)
     assert same(again(model, tmp_path), model)
@@ -153,6 +155,7 @@ def test_a_certificate_comes_back(tmp_path: Path) -> None:
     assert {"jax", "numpy", "scikit-learn"} <= said["versions"].keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_networks_come_back_to_the_bit(tmp_path: Path, dtype: Any) -> None:
     points = (X / np.linalg.norm(X, axis=1, keepdims=True)).astype(dtype)

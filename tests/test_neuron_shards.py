@@ -85,6 +85,7 @@ def test_two_processes_give_what_one_device_gives():
     check_shares_of_a_kernel([result["kernel"] for result in results])
 
 
+@pytest.mark.slow
 def test_a_step_has_one_sum_across_devices_of_as_many_numbers_as_the_batch_has():
     code = f"""
 import sys; sys.path.insert(0, {str(SCRIPT.parent)!r})

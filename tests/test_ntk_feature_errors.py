@@ -45,6 +45,7 @@ class TestOnAverage:
         for wrong in (2 * found, found / 2, found * q, found * math.sqrt(q), found / math.sqrt(q)):
             assert (np.abs(wrong - K) > allowed).any()
 
+    @pytest.mark.slow
     def test_all_columns_err_as_much_as_the_variance_says(self):
         """With 32,768 embeddings of 8 pairs, cut out of one: ``q E (f_omega - f)^2 = rho^2 a (1 - a)`` for relu."""
         rng, d, q, N = np.random.default_rng(2), 6, 8, 32_768
@@ -64,6 +65,7 @@ class TestOnAverage:
         for wrong in (2 * expected, expected / 2, expected * q / d, expected / q, expected * 4 / 3):
             assert abs(errors.mean() - wrong) > threshold
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("q", "n", "d"), [(6, 6, 5), (12, 5, 3), (8, 2, 10)])
     def test_a_sketch_is_unbiased_and_has_the_variance_of_the_formula(self, q, n, d):
         """Over 40,000 draws of the signs, for one W' and two points."""
@@ -128,6 +130,7 @@ class TestErrorEstimate:
                 assert model.error_estimate_ == pytest.approx(C * math.sqrt(R**2 / 70 + of_sketch))
         assert NTKFeatures(10, activation=monomial(3), **UNIT).fit(rows).error_estimate_ is None
 
+    @pytest.mark.slow
     def test_it_shrinks_as_the_root_of_the_columns(self):
         def of(q, n=None) -> Any:
             return NTKFeatures(q, n_components=n, random_state=0).fit(X).error_estimate_
@@ -136,6 +139,7 @@ class TestErrorEstimate:
         assert of(32, 32) == pytest.approx(of(8, 8) / 2)
         assert of(8, 8) > of(16, 8) > of(8)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("q", "n"), [(6, 6), (4, 2), (5, 3)])
     def test_it_bounds_the_error_of_a_sketch_as_measured(self, q, n):
         """Over 160,000 draws of W' and the signs, for the function k(z, .) of relu, whose error is known exactly.

@@ -67,6 +67,7 @@ class TestColumns:
         expected = certificate_oracles.features(points, model.W_half_, activation)
         np.testing.assert_allclose(found, expected, atol=2e-5 if dtype == np.float32 else 1e-12)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("q", "n"), [(9, 9), (9, 4), (8, 4), (20, 1), (31, 12)])
     @pytest.mark.parametrize("d", [1, 5, 8, 13])
     def test_a_sketch_adds_columns_up_with_signs(self, q, n, d):
@@ -98,6 +99,7 @@ class TestColumns:
             outputs = tw.network.predict(net, points)
         np.testing.assert_allclose(model.transform(X) @ (math.sqrt(6) * V.ravel()), outputs, atol=1e-12)
 
+    @pytest.mark.slow
     def test_they_belong_to_the_networks_of_the_classifier(self):
         y = X[:, 0] > 7
         network: Any = DepthTwoClassifier(6, n_steps=20, random_state=5).fit(X, y)
@@ -108,6 +110,7 @@ class TestColumns:
             model.transform(X) @ (math.sqrt(6) * V[0].ravel()), network.decision_function(X), atol=1e-10
         )
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("n_components", [None, 6])
     def test_one_seed_is_one_embedding_in_both_precisions_and_at_every_width(self, n_components):
         wide: Any = NTKFeatures(9, n_components=n_components, random_state=2).fit(X)
@@ -211,6 +214,7 @@ class TestCompany:
             linear = score(NTKFeatures(n_components=1000, activation="identity", random_state=0))
             assert score(NTKFeatures(n_components=1000, random_state=0)) > linear + 0.01
 
+    @pytest.mark.slow
     def test_ridge_on_many_of_them_is_ridge_on_the_kernel(self):
         y: Any
         data, y = load_diabetes(return_X_y=True)
@@ -222,6 +226,7 @@ class TestCompany:
         assert apart < 0.05 * np.mean((exact.predict(data[1::2])) ** 2)
         assert model.score(data[1::2], y[1::2]) > 0.4
 
+    @pytest.mark.slow
     def test_a_search_finds_the_better_width(self):
         data, y = (part[:600] for part in load_digits(return_X_y=True))
         pipeline = make_pipeline(NTKFeatures(random_state=0), SGDClassifier(random_state=0))

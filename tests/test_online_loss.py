@@ -102,6 +102,7 @@ def most_misses(confidence=0.95):
 
 
 class TestCoverage:
+    @pytest.mark.slow
     @pytest.mark.parametrize(("eta", "b", "T"), [(1.0, 1, 300), (0.02, 16, 150)])
     def test_sgd_on_an_embedding(self, eta, b, T):
         mistakes, hinge = sgd(eta, b, T, seed=1)

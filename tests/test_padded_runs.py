@@ -47,6 +47,7 @@ def distance(one, other):
     return max(float(abs(a - b).max()) for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("B", "activation", "Q"),
     [(math.inf, "relu", 32), (math.inf, "tanh", 32), (2.0, "relu", 32), (0.3, "relu", 32), (2.0, "tanh", 20)],
@@ -110,6 +111,7 @@ def test_a_target_ends_a_run_before():
     assert early.n_steps == first < whole.n_steps
 
 
+@pytest.mark.slow
 def test_one_run_of_a_seed_is_enough_where_that_is_asked_for():
     narrow, wide, other = spec(64, 16, 2, 5, n_steps=1000), spec(64, 16, 16, 5, n_steps=1000), spec(64, 16, 2, 6)
     options = {"n_looks": 50, "target": 0.9}
@@ -120,6 +122,7 @@ def test_one_run_of_a_seed_is_enough_where_that_is_asked_for():
     assert side_by_side([narrow, wide, other], Shape(64, 16, 16, 3), **options)[0].ended == "steps"
 
 
+@pytest.mark.slow
 def test_the_rate_falls_geometrically_to_its_final_value():
     one = spec(8, 2, 2, 0, eta=8.0, n_steps=100, final_rate=0.5)
     assert one.rate(0) == 8.0

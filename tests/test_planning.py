@@ -46,12 +46,14 @@ def random_points():
 
 
 class TestSearch:
+    @pytest.mark.slow
     def test_the_width_is_near_twice_the_number_of_points(self, random_points):
         plan, _ = random_points
         assert 1.2 * 1024 <= plan.n_pairs * 32 <= 2.6 * 1024
         assert plan.not_certified is None
         assert plan.search_ended.startswith(f"the certified work q T is least at {plan.n_pairs} pairs")
 
+    @pytest.mark.slow
     def test_the_chosen_width_has_the_least_certified_work_of_those_tried(self, random_points):
         plan, seen = random_points
         assert {trial.n_pairs for trial in seen} == {trial.n_pairs for trial in plan.trials}
@@ -130,6 +132,7 @@ class TestClimb:
         )
         assert [seen[0].n_pairs, seen[-1].n_pairs] == [foot, found.n_pairs]
 
+    @pytest.mark.slow
     def test_between_two_rungs_it_is_one_step_from_the_nearer_one(self):
         X, y = sample()
         _, seen = planned(X, y, n_pairs=14)
@@ -139,6 +142,7 @@ class TestClimb:
         _, seen = planned(X, y, n_pairs=1)  # down to the first rung without one
         assert [trial.is_certified for trial in seen] == [True] * (len(seen) - 2) + [False, False]
 
+    @pytest.mark.slow
     def test_where_no_vector_is_handed_on_there_is_no_ladder(self, monkeypatch):
         X, y = sample()
         assert planned(X, y, n_pairs=9, loss="absolute")[1] == []

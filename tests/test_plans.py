@@ -49,6 +49,7 @@ class TestMemorizing:
             )
             assert (result.certified_fraction is not None) == holds
 
+    @pytest.mark.slow
     def test_the_theorem_row_is_theorem_7(self, memorizing):
         X, y = random_points(M, D, seed=3)
         row, R = memorizing.row("theorem"), memorizing.R
@@ -73,6 +74,7 @@ class TestMemorizing:
         (change,) = [c for c in memorizing.changes if c.what == "epsilon 0.05"]
         assert (change.n_pairs, change.n_steps) == (row.n_pairs, pytest.approx(2 * row.n_steps, abs=1))
 
+    @pytest.mark.slow
     def test_landmarks_and_costs(self, memorizing):
         assert memorizing.row("rank").n_pairs == math.ceil(M / D)
         assert memorizing.row("Cover").n_pairs == math.ceil(M / 2 / D)

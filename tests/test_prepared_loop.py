@@ -28,6 +28,7 @@ def trial(q, n_steps):
     return Trial(q, n_steps, plan.certificate, None)
 
 
+@pytest.mark.slow
 def test_a_width_is_guessed_when_the_work_grows_for_the_first_time(compilation):
     given = trial(16, 100)
     for q, n_steps in ((16, 100), (12, 90)):
@@ -39,6 +40,7 @@ def test_a_width_is_guessed_when_the_work_grows_for_the_first_time(compilation):
     assert compilation.seconds(12) > 0
 
 
+@pytest.mark.slow
 def test_nothing_is_guessed_where_nothing_is_certified(compilation):
     given = trial(16, None)
     for q in (16, 20, 24):
@@ -54,6 +56,7 @@ def test_no_guess_is_made_for_large_samples(compilation, monkeypatch):
     assert not compilation.begun
 
 
+@pytest.mark.slow
 def test_a_width_that_was_not_guessed_is_compiled_too(compilation):
     compilation.begin(8)
     compilation.begin(12)

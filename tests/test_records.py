@@ -173,6 +173,7 @@ class TestOfAResult:
         assert record.theorem is not None
         assert record.theorem.n_parameters == 2 * record.theorem.n_pairs * (result.n_features + 1)
 
+    @pytest.mark.slow
     def test_why_theorem_7_says_nothing(self):
         record = record_of(run(activation="identity"), "points")  # its kernel has the rank of the points
         assert record.theorem is None
@@ -190,6 +191,7 @@ class TestOfAResult:
             if point.step:
                 assert point.mean_fraction == pytest.approx(1 - replay.mistakes[: point.step].mean(), abs=1e-9)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "settings",
         [{"loss": "hinge"}, {"loss": "perceptron"}, {"activation": "tanh", "output_scale": 1e9}],

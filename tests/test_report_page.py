@@ -52,6 +52,7 @@ def attributes(root, name):
 
 
 class TestStructure:
+    @pytest.mark.slow
     def test_language_title_viewport_and_parts(self, example):
         root = read(example[0])
         (html,) = root.all("html")

@@ -89,6 +89,7 @@ def test_a_batch_of_a_sample_is_its_rows():
     assert sample().batch(rows, 3)[2] is None
 
 
+@pytest.mark.slow
 def test_synthetic_points_are_fresh_and_labelled_with_their_own_key():
     source = Synthetic(sphere.uniform(D), lambda key, points: points[:, 0] + jax.random.normal(key, points.shape[:1]))
     draws = source.draw(KEY, steps(0, 2), 5)

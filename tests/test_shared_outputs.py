@@ -32,6 +32,7 @@ def start(B, dtype=np.float64):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("B", [math.inf, 3.0])
 def test_each_output_is_a_run_of_its_own(B):
     X, Y = sample()
@@ -63,6 +64,7 @@ def test_the_average_is_that_of_the_iterates():
     assert not np.allclose(state.averages[0], np.mean([*seen[1:], state.networks.trained[0]], axis=0), atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("adapts", [False, True])
 def test_whole_batches_are_gradient_descent_on_the_weighted_loss(adapts):
     X, Y = sample()
@@ -79,6 +81,7 @@ def test_whole_batches_are_gradient_descent_on_the_weighted_loss(adapts):
         np.testing.assert_allclose(shared_outputs.predict_outputs(state.networks, X)[:, k], Psi @ v, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_at_a_finite_B_the_rate_adapts_alike():
     """For B = 1e6 the steps are those of the limit, and so are the squares of the gradients."""
     X, Y = sample()
@@ -125,6 +128,7 @@ def chunk_of(X, Y, batch_size, weights=None):
     return weighted_sampling.in_order(X, Y, ones, batch_size=batch_size, first=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("B", [math.inf, 2.0])
 def test_a_chunk_is_its_batches_in_order(B):
     X, Y = sample()

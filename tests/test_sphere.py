@@ -72,6 +72,7 @@ def test_the_cube_has_all_its_corners_equally_often(dtype):
     assert np.abs(counts / N - 1 / 8).max() < hoeffding(N, n_checks=8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("law", [uniform, discrete_cube, lambda d: finite_set(np.eye(d))])
 def test_both_precisions_draw_the_same_points(law):
     single, double = (drawn(law(D), dtype=dtype) for dtype in (np.float32, np.float64))

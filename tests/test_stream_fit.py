@@ -112,6 +112,7 @@ def same_model(a: Any, b: Any) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_killed_after_every_checkpoint_it_ends_with_the_same_bits(tmp_path, monkeypatch):
     X, y = rows(3, np.float32)
     source = [(X[at : at + 500], y[at : at + 500]) for at in range(0, M, 500)]
@@ -183,6 +184,7 @@ def test_a_checkpoint_of_another_job_is_not_gone_on_from(tmp_path):
     fit_stream(classifier(), rows_of_arrays(changed, y), n_passes=1, checkpoint=path, anew=True)
 
 
+@pytest.mark.slow
 def test_values_and_several_of_them():
     X, _ = rows()
     Y = np.column_stack([np.sin(X[:, 0]), 100 + X[:, 1]])

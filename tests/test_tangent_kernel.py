@@ -33,6 +33,7 @@ PUBLISHED = np.array(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DECENT)
 def test_the_kernel_at_given_weights_is_the_product_of_gradients(name):
     W_half, B = draw_W_half(KEY, Q, D, np.float64), 0.7
@@ -46,6 +47,7 @@ def test_the_kernel_at_given_weights_is_the_product_of_gradients(name):
     np.testing.assert_allclose(seen[0], seen[1] + seen[2], rtol=1e-15)
 
 
+@pytest.mark.slow
 def test_single_precision_gives_the_same_to_its_digits():
     W_half = draw_W_half(KEY, Q, D)
     single = empirical_tk(
@@ -137,6 +139,7 @@ def test_relus_expected_kernel_of_points(dtype):
             np.testing.assert_allclose(seen, expected, atol=tolerance)
 
 
+@pytest.mark.slow
 def test_the_kernel_at_random_weights_averages_to_the_expected_one():
     n_draws, q, B = 10, 20_000, 1.0
     relu = activations.get("relu")
