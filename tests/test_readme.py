@@ -90,8 +90,6 @@ def test_commands_are_understood(command, monkeypatch, capsys, tmp_path):
                 cli.main()
     if words[1] == "plan":
         words += ["--no-calibrate"] if "learn" in words else ["--no-calibrate", "--pairs", "2"]
-    if "table.csv" in words and "--target" not in words:
-        words += ["--target", "outcome"]
     if "--devices" in words:  # a CPU counts as several only before JAX has begun: in a process of its own
         start = [sys.executable, "-c", "from tightwidth.cli import main; main()"]
         done = subprocess.run([*start, *words[1:]], capture_output=True, text=True, check=False)
