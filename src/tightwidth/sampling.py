@@ -19,7 +19,7 @@ from tightwidth import threefry
 from tightwidth.errors import DataError
 from tightwidth.packed_gates import Kept, rows_of, width_of
 from tightwidth.precision import in_precision_of
-from tightwidth.seeds import stream_key, stream_words
+from tightwidth.seeds import stream_key
 from tightwidth.sphere import Distribution, check_dimension, gaussians
 
 POINTS_STREAM, LABELS_STREAM = 0x504F, 0x7A6  # of a seed: what random points and random labels draw from
@@ -129,12 +129,13 @@ Source = FiniteSample | PaddedSample | Synthetic | Buffer
 def random_points(m: int, d: int, *, seed: int, dtype: Any = np.float32) -> tuple[np.ndarray, np.ndarray]:
     """Return m uniform points on the sphere, [m, d], and fair labels +-1, [m]; the same in both precisions."""
     check_dimension(d)
-    dtype, few = np.dtype(dtype), m * d <= threefry.FEW
+    dtype, key = np.dtype(dtype), stream_key(seed, POINTS_STREAM)
+    words = threefry.words_of(key) if m * d <= threefry.FEW else None
     with jax.enable_x64(dtype == np.float64):
-        if few:
-            g = threefry.gaussians(stream_words(seed, POINTS_STREAM), m * d).reshape(m, d).astype(dtype)
+        if words is None:
+            g = _gaussians(key, m, d, dtype)
         else:
-            g = _gaussians(stream_key(seed, POINTS_STREAM), m, d, dtype)
+            g = threefry.gaussians(words, m * d).reshape(m, d).astype(dtype)
         X = np.asarray(_directions(g))
     return X, fair_labels(m, seed).astype(X.dtype)
 

@@ -61,7 +61,7 @@ def split(words: Words) -> UInt32[np.ndarray, "... 2 2"]:
 
 
 def bits(words: Words, n: int) -> UInt32[np.ndarray, "... n"]:
-    """Return ``jax.random.bits(key, (n,))`` for each key."""
+    """Return ``jax.random.bits(key, (n,), uint32)`` for each key."""
     left, right = _hashed(words[..., None, :], np.arange(n, dtype=np.uint32))
     return left ^ right
 
