@@ -58,6 +58,7 @@ def assert_same_bits(left, right):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_the_random_step_is_uniform_over_the_planned_steps():
     n_steps = 7
     steps = np.array([draw_random_step(jax.random.key(seed), n_steps) for seed in range(1400)])

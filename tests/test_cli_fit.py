@@ -171,6 +171,7 @@ class TestRoundTrips:
             found = strict(tightwidth("score", "m", path, "--json").out)
             assert found["accuracy"] == np.mean(expected == labels)
 
+    @pytest.mark.slow
     def test_scores_beside_the_labels(self, tightwidth):
         X, labels, _ = rows()
         for name, target in (("two", labels), ("three", np.where(X[:, 2] > 1, "old", labels))):
@@ -186,6 +187,7 @@ class TestRoundTrips:
                 np.testing.assert_array_equal(found.pop("prediction"), model.predict(X))
                 np.testing.assert_array_equal(np.array(list(found.values())).T.astype(float), scores)
 
+    @pytest.mark.slow
     def test_models_that_python_fitted(self, tightwidth):
         X, labels, values = rows(60)
         write(Path("rows.npy"), X, labels)

@@ -116,6 +116,7 @@ class TestRows:
         parquet.write_table(pyarrow.table({"a": [1.0, 2], "b": [None, 5.0], "y": [0, 1]}), "t.parquet")
         assert "first in column 'b' at data row 1" in refused("fit", "t.parquet", *FIT)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("standardize", ["--standardize", "--no-standardize"])
     def test_huge_float32(self, call, standardize):
         X, labels, _ = rows()

@@ -58,6 +58,7 @@ def test_the_plain_form_of_a_trained_network_predicts_the_same(B, dtype):
     assert np.abs(seen).max() > 0.1  # it has learned something
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("B", [0.3, 50.0])
 def test_displacement_to_plain_and_back(B):
     net = trained(B)

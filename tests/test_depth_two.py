@@ -209,6 +209,7 @@ class TestClassifier:
 
 
 class TestRegressor:
+    @pytest.mark.slow
     def test_values_come_back_in_their_units(self):
         data: Any = load_diabetes()
         X, y = data.data, data.target

@@ -36,6 +36,7 @@ def relu_hidden(X):
     return np.outer(norms, norms) * rho * (np.pi - np.arccos(rho)) / (2 * np.pi)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 4e-7), (np.float64, 2e-8)])
 def test_large_tiles_hold_the_kernel_and_the_same_bits_in_any_blocks(dtype, tolerance):
     X = points(dtype)

@@ -170,6 +170,7 @@ class TestLimits:
         net, X = by_hand("relu", 3.0)
         assert dataclasses.astuple(measured(conversions.to_tangent(net), X)) == (2 * Q * M, *[0] * 11)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("activation", ["relu", "elu"])
     def test_so_is_the_start(self, activation):
         found = measured(*by_hand(activation, 3.0, n_steps=0), n_steps=0)

@@ -61,6 +61,7 @@ def test_the_box_is_solved_from_both_sides(C):
     assert oracle.soft_margin(problem.Psi, problem.y, 2 * C)[1] > optimum * (1 + 1e-3)  # another box would be seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-7), (np.float32, 1e-3)])
 def test_the_hard_margin(dtype, tolerance):
     problem = Problem(dtype)

@@ -198,6 +198,7 @@ def test_networks_and_results_agree(tmp_path: Path) -> None:
     assert off(found["decision_values"], result.decision_function(rows)) < TOLERANCE
 
 
+@pytest.mark.slow
 def test_a_graph_says_what_it_is(tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     model = tw.DepthTwoClassifier(activation="gelu", **SMALL).fit(X, TEXT)

@@ -185,6 +185,7 @@ def test_a_result_of_memorize_comes_back_whole(tmp_path: Path) -> None:
     assert np.array_equal(found.predict(points), result.predict(points))
 
 
+@pytest.mark.slow
 def test_functions_of_the_package_come_back_as_the_same_objects(tmp_path: Path) -> None:
     made = [activations.leaky_relu(0.2), activations.affine_erf(0.3, 1 / 3), activations.get("relu")]
     made += [activations.hermite(1), activations.monomial(1), activations.rectified_monomial(1)]

@@ -163,6 +163,7 @@ class TestBlocks:
 
 
 class TestCompany:
+    @pytest.mark.slow
     def test_names_and_frames(self):
         frame = pd.DataFrame(X, columns=pd.Index(list("abcdef")))
         model: Any = NTKFeatures(n_components=4, random_state=0).fit(frame)

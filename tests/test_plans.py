@@ -247,6 +247,7 @@ class TestLearning:
         assert table.row("certified").rests_on.startswith("nothing is left to learn: the prediction 0 has loss 1, and")
         assert table.chosen == table.row("theorem")
 
+    @pytest.mark.slow
     def test_many_points_are_subsampled_and_the_range_is_told(self, monkeypatch):
         monkeypatch.setattr("tightwidth.reference_fit.LARGEST_FIT", 80)
         assert LARGEST_FIT > 80

@@ -129,6 +129,7 @@ def test_what_is_no_real_number_is_refused(values):
         float_array(values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_core_returns_what_it_is_given(dtype):
     relu, key = tw.activations.get("relu"), jax.random.key(0)

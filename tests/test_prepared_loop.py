@@ -65,6 +65,7 @@ def test_a_width_that_was_not_guessed_is_compiled_too(compilation):
     assert min(compilation.seconds(8), compilation.seconds(12)) > 0
 
 
+@pytest.mark.slow
 def test_a_guess_changes_no_number(monkeypatch):
     X, y = tw.sampling.random_points(M, D, seed=1)
     guessed = tw.memorize(X, y, seed=3)

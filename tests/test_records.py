@@ -139,6 +139,7 @@ class TestJson:
         assert fields["mean_online_loss"] is None
         assert strict(MemorizeRecord.model_validate(fields).to_json()) == fields  # and can be read again
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("which", ["example", "run"])
     def test_every_field_of_the_contract_is_there(self, which):
         record = example() if which == "example" else record_of(run("perceptron"), "points")

@@ -196,6 +196,7 @@ def test_the_regret_of_the_rate_that_grows(hostile):
     assert max(slack) > 1  # the distances to v are needed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("judged", ["sign", "argmax", "loss"])
 def test_rows_are_judged_as_a_whole(judged):
     X, _ = sample()

@@ -154,6 +154,7 @@ class TestPolynomials:
 class TestTheConstant:
     MEAN, EXPONENT, FLAT = range(3)
 
+    @pytest.mark.slow
     def test_every_verdict_can_fail(self):
         records = run(constant_polynomial.cells("quick"))
         right = constant_polynomial.verdicts(records)
