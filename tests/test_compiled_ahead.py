@@ -18,8 +18,8 @@ def compilations_of_steps(model: Any, y: np.ndarray, X: np.ndarray) -> list[bool
     """Return for each compilation of the program of the steps whether it was beside the calling thread."""
     caller, beside = threading.get_ident(), []
 
-    def listen(name: str, _: float, **about: Any) -> None:
-        if name == COMPILED and "_follow" in str(about.get("fun_name")):
+    def listen(event: str, duration_secs: float, **kwargs: str | int) -> None:
+        if event == COMPILED and duration_secs >= 0 and "_follow" in str(kwargs.get("fun_name")):
             beside.append(threading.get_ident() != caller)
 
     jax.monitoring.register_event_duration_secs_listener(listen)

@@ -27,8 +27,8 @@ def compiled_ahead(
         rows, columns, shares = ((n_steps, b, d), (n_steps, b, K), (n_steps, b))
         start = init_outputs(None, d=d, q=q, K=K, B=B, activation=activation, dtype=dtype)
         with in_precision_of(dtype):
-            arrays = (jnp.asarray(np.zeros(shape, dtype)) for shape in (rows, columns, shares))
-            chunk = InOrder(*arrays, jnp.asarray(np.int32(0)))
+            X, Y, even = (jnp.asarray(np.zeros(shape, dtype)) for shape in (rows, columns, shares))
+            chunk = InOrder(X, Y, even, jnp.asarray(np.int32(0)))
         jax.block_until_ready(run.follow(run.init(start), chunk, 0))
 
     thread = ThreadPoolExecutor(1)
