@@ -265,9 +265,9 @@ def test_room_is_looked_for_before_it_is_taken(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=2400))  # the third block
     save_gram(path, kernel, X)
     monkeypatch.undo()
-    monkeypatch.setattr(memory, "machine_memory", lambda: 100_000.0)
+    monkeypatch.setattr(memory, "machine_memory", lambda: 10_000.0)
     with pytest.raises(
-        MemoryEstimateError, match=r"a block of 512 rows of 30 entries needs about 246 kB and this machi"
+        MemoryEstimateError, match=r"a block of 64 rows of 30 entries needs about 30\.7 kB and this machi"
     ):
         save_gram(tmp_path / "other.npy", kernel, X)
 
