@@ -186,8 +186,9 @@ def gram_blocks(
     """
     check_kernel(kernel)
     X, Z = checked_points(X, Z)
-    whole = all(rows is None or isinstance(rows, (int, np.integer)) for rows in (block_rows, first_row))
-    if not whole or first_row < 0 or (block_rows is not None and block_rows < 1):
+    least = 1 if block_rows is None else block_rows
+    whole = all(isinstance(rows, (int, np.integer)) for rows in (least, first_row))
+    if not whole or least < 1 or first_row < 0:
         message = (
             f"block_rows={block_rows!r}, first_row={first_row!r}: blocks need a whole number of rows, at least 1, and "
             f"begin at row 0 or later"

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tightwidth.activations import Activation
+from tightwidth.kernel_tiles import ThreadSettings
 from tightwidth.precision import in_precision_of
 from tightwidth.shared_outputs import init_outputs
 from tightwidth.shared_run import SharedRun
@@ -33,6 +34,6 @@ def compiled_ahead(
 
     thread = ThreadPoolExecutor(1)
     try:
-        return thread.submit(compile_it)
+        return thread.submit(ThreadSettings().run, compile_it)  # as the caller's thread would
     finally:
         thread.shutdown(wait=False)
