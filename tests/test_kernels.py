@@ -12,7 +12,7 @@ import pytest
 
 import oracles
 from dual_families import known
-from tightwidth import angular_kernels, kernel_tiles, kernels
+from tightwidth import angular_kernels, kernel_tiles, kernels, threads
 from tightwidth.errors import DataError, InputError
 
 pytestmark = pytest.mark.slow  # tests/test_kernel_side.py holds the short of it
@@ -158,7 +158,7 @@ def test_threads_follow_the_callers_settings_and_end_with_the_call():
 
     device = jax.devices()[0]
     with jax.default_matmul_precision("highest"), jax.default_device(device):
-        settings = kernel_tiles.ThreadSettings()
+        settings = threads.ThreadSettings()
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(asked).result() == ("None", "None")
         assert pool.submit(settings.run, asked).result() == ("highest", str(device))

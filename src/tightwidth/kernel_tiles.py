@@ -27,6 +27,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from tightwidth.memory import fits
+from tightwidth.threads import ThreadSettings
 
 TILE, SMALLEST_TILE = 512, 64
 LARGE_TILE, MANY_POINTS = 1024, 4096  # of so many points, where a tile takes memory for itself and little else
@@ -50,32 +51,6 @@ def tile_size(n: int, *, may_be_large: bool = False) -> int:
     if may_be_large and n >= MANY_POINTS:
         return LARGE_TILE
     return min(TILE, max(SMALLEST_TILE, 1 << max(0, n - 1).bit_length()))
-
-
-class ThreadSettings:
-    """Hold what the caller's thread has told JAX by contexts: its device and its precision of products.
-
-    Contexts of one thread say nothing to another.
-    """
-
-    def __init__(self, device: Any = None) -> None:
-        """Read the settings of this thread, but for the device if one is given."""
-        config: Any = jax.config  # its attributes are made at import
-        self.device, self.precision = config.jax_default_device, config.jax_default_matmul_precision
-        if device is not None:
-            self.device = device
-
-    @property
-    def device_kind(self) -> str:
-        """What the device is, in words."""
-        if isinstance(self.device, str):
-            return jax.devices(self.device)[0].device_kind
-        return (self.device or jax.devices()[0]).device_kind
-
-    def run(self, function: Callable[..., Used], *args: Any) -> Used:
-        """Call a function, in any thread, under these settings."""
-        with jax.default_device(self.device), jax.default_matmul_precision(self.precision):
-            return function(*args)
 
 
 class Tiling:

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from tightwidth import sphere
 from tightwidth.activations import Activation
 from tightwidth.devices import check_devices
+from tightwidth.finite_scale import Reach, reach
 from tightwidth.long_jobs import finished, told
 from tightwidth.losses import Loss, fraction_memorized
 from tightwidth.memorization_request import (
@@ -27,15 +28,16 @@ from tightwidth.memorization_request import (
 )
 from tightwidth.memorization_result import MemorizeResult
 from tightwidth.memorization_run import Run, Running, certified_by
-from tightwidth.network import n_parameters, network_learning_rate
+from tightwidth.network import n_parameters, network_learning_rate, preactivations
 from tightwidth.neuron_shards import NeuronShards, OneDevice, neuron_mesh
 from tightwidth.plan_table import PlanTable
 from tightwidth.planning import Plan, automatic_batch_size, plan_memorization
 from tightwidth.precision import stepwise
 from tightwidth.prepared_loop import Compilation, Sample
 from tightwidth.run_settings import Settings
+from tightwidth.threads import aside
 from tightwidth.width_search import Trial
-from tightwidth.worst_case import worst_case
+from tightwidth.worst_case import WorstCase, worst_case
 
 Auto = Literal["auto"]
 
@@ -211,21 +213,14 @@ def _memorize(
     plan = yield from told(trials, lambda trial: Tried(compilation.hear(trial)))
     yield Planned(plan)
     compilation.begin(plan.n_pairs)
-    demanded = worst_case(
-        X,
-        y,
-        activation=settings.activation,
-        loss=settings.loss,
-        R=R,
-        epsilon=settings.epsilon,
-        batch_size=plan.batch_size,
-        seed=settings.seed,
-    )
     run = Run(sample, plan)
+    known = aside(_known_before_the_run, sample, plan, R)  # another core has little to do while a small network steps
+    run.look()
     seconds_compile = compilation.seconds(plan.n_pairs)
     stopped = yield from run.steps(target, stop)
     last = run.curve[-1]
-    guarantee = certified_by(settings, plan, run, stopped)
+    demanded, reached = known.result()
+    guarantee = certified_by(settings, plan, reached, stopped)
     q, T = plan.n_pairs, plan.n_steps
     random_network = run.random_network(stopped)
     return MemorizeResult(
@@ -270,3 +265,20 @@ def _memorize(
         network=run.network,
         random_network=random_network,
     )
+
+
+def _known_before_the_run(sample: Sample, plan: Plan, R: float) -> tuple[WorstCase | str, Reach]:
+    """Return what Theorem 7 asks for, and how near the sample comes to the kinks of the network's start."""
+    settings = sample.settings
+    demanded = worst_case(
+        sample.X,
+        sample.y,
+        activation=settings.activation,
+        loss=settings.loss,
+        R=R,
+        epsilon=settings.epsilon,
+        batch_size=plan.batch_size,
+        seed=settings.seed,
+    )
+    Z = preactivations(sample.start(plan.n_pairs).W_half, sample.X)
+    return demanded, reach(Z, settings.activation)

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from tightwidth import algorithm1, finite_scale
 from tightwidth.algorithm1 import Seen
 from tightwidth.certificates import is_perceptron
+from tightwidth.finite_scale import Reach
 from tightwidth.laziness import Laziness, measure
 from tightwidth.losses import fraction_memorized, mean_and_moves
 from tightwidth.memorization_result import CurvePoint, Stopped
-from tightwidth.network import Network, preactivations
+from tightwidth.network import Network
 from tightwidth.neuron_shards import Placed
 from tightwidth.online_loss import Interval, OnlineLoss
 from tightwidth.planning import Plan
@@ -65,15 +66,14 @@ class Run:
         return self.place.network(self.state, self.start)
 
     def steps(self, target: float, stop: str) -> Generator[Running, None, Stopped]:
-        """Run to the planned T or to an earlier end, and say which it was."""
+        """Run from the first look on to the planned T or to an earlier end, and say which it was."""
         T = self.plan.n_steps
         epoch = math.ceil(self.m / self.plan.batch_size)
         every = epoch if stop == "target" else EPOCHS_BETWEEN_LOOKS * epoch
-        self._look()
         while self.done < T:
             apart = 1 if stop == "target" else max(1, self.done // every // LOOKS_EVENLY)
             self._advance(min(self.done + apart * every, T))
-            point, moves = self._look()
+            point, moves = self.look()
             yield Running(T, point)
             if stop == "target" and point.fraction >= target:
                 return "target"
@@ -99,7 +99,7 @@ class Run:
             if self.done == self.random_step - 1:
                 self.random_iterate = self.network
 
-    def _look(self) -> tuple[CurvePoint, bool]:
+    def look(self) -> tuple[CurvePoint, bool]:
         """Count on the whole sample; also return whether any point still has a gradient."""
         h = self.place.outputs(self.state, self.source)
         fraction = fraction_memorized(h, self.labels)
@@ -119,10 +119,6 @@ class Run:
     def outputs(self, network: Network) -> Float[np.ndarray, " m"]:
         """Return the outputs of a network on the sample, with the gates of the run."""
         return self.place.outputs(self.place.begin(network), self.source)
-
-    def preactivations(self) -> Float[Array, "m q"]:
-        """Return the pre-activations of the sample at the initial weights."""
-        return preactivations(self.start.W_half, self.points)
 
     def laziness(self) -> Laziness | None:
         """Measure how far the last iterate is from its start and from its linearisation; None if it overflowed."""
@@ -178,8 +174,8 @@ class Guarantee:
     penalty: float
 
 
-def certified_by(settings: Settings, plan: Plan, run: Run, stopped: Stopped) -> Guarantee:
-    """Return what is guaranteed about a run."""
+def certified_by(settings: Settings, plan: Plan, reach: Reach, stopped: Stopped) -> Guarantee:
+    """Return what is guaranteed about a run whose sample came so near to a kink at the start."""
     certificate, sigma, B = plan.certificate, settings.activation, settings.output_scale
     size = {
         "q": plan.n_pairs,
@@ -190,7 +186,6 @@ def certified_by(settings: Settings, plan: Plan, run: Run, stopped: Stopped) -> 
     why = certificate.why_none()
     if why is not None:
         return Guarantee(None, f"no certificate: {why}", math.inf, 0.0)
-    reach = finite_scale.reach(run.preactivations(), sigma)
     norm = math.sqrt(float(certificate.comparators.norm_squared.max()))
     allowed = NEGLIGIBLE * settings.epsilon * certificate.least_loss
     enough = finite_scale.certified_B(reach, activation=sigma, norm=norm, allowed=allowed, **size)

@@ -5,7 +5,7 @@ the loop of a guess is of use for that width alone; a wrong guess costs time of 
 """
 
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 
 import jax
@@ -14,13 +14,13 @@ from jaxtyping import Float
 
 from tightwidth.algorithm1 import Algorithm1
 from tightwidth.embedding import GATES_SHARE
-from tightwidth.kernel_tiles import ThreadSettings
 from tightwidth.memory import fits
 from tightwidth.network import Displacement, Tangent, bytes_kept, init
 from tightwidth.neuron_shards import NeuronShards, OneDevice
 from tightwidth.run_settings import STEPS, Settings, weights_key
 from tightwidth.sampling import FiniteSample
 from tightwidth.seeds import stream_key
+from tightwidth.threads import aside
 from tightwidth.width_search import Trial
 
 GUESSED = 1 << 20  # points times pairs up to which a loop is compiled on a guess; beyond, a search takes far longer
@@ -75,9 +75,9 @@ class Compilation:
     def begin(self, q: int) -> None:
         """Begin with this width, if that was not done; on several devices, wait: processes must call in one order."""
         if q not in self.begun:
-            worker = ThreadPoolExecutor(1, "tightwidth-compiles")
-            self.begun[q] = worker.submit(ThreadSettings().run, self._compile, q)
-            worker.shutdown(wait=not isinstance(self.sample.place, OneDevice))
+            self.begun[q] = aside(self._compile, q)
+            if not isinstance(self.sample.place, OneDevice):
+                wait([self.begun[q]])
 
     def seconds(self, q: int) -> float:
         """Wait until the loop of this width, which was begun, is compiled, and return how long that took."""

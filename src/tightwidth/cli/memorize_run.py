@@ -61,7 +61,7 @@ def _show(event: Event, progress: StepProgress) -> None:
             f"  running {plan.n_pairs} pairs for at most {plan.n_steps:,} steps of {plan.batch_size} points, "
             f"learning rate {plan.learning_rate:.3g}"
         )
-        progress.wait("what Theorem 7 asks for")
+        progress.wait("compiling the steps")
     else:
         progress.steps(event.point.step, event.n_steps, f"{event.point.fraction:.2%} memorized")
 

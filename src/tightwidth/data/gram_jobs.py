@@ -20,7 +20,8 @@ import numpy as np
 
 from tightwidth import kernels
 from tightwidth.errors import DataError
-from tightwidth.kernel_tiles import LARGE_TILE, TILE, Kernel, ThreadSettings
+from tightwidth.kernel_tiles import LARGE_TILE, TILE, Kernel
+from tightwidth.threads import ThreadSettings
 
 PROBES = 16  # points at which the values of the kernel enter its digest
 DIFFERENCES = {

@@ -1,6 +1,6 @@
 """Compile the steps of a stream while its first rows are being read and its weights drawn: a second core is there."""
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 import jax
@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from tightwidth.activations import Activation
-from tightwidth.kernel_tiles import ThreadSettings
 from tightwidth.precision import in_precision_of
 from tightwidth.shared_outputs import init_outputs
 from tightwidth.shared_run import SharedRun
+from tightwidth.threads import aside
 from tightwidth.weighted_sampling import InOrder
 
 
@@ -32,8 +32,4 @@ def compiled_ahead(
             chunk = InOrder(X, Y, even, jnp.asarray(np.int32(0)))
         jax.block_until_ready(run.follow(run.init(start), chunk, 0))
 
-    thread = ThreadPoolExecutor(1)
-    try:
-        return thread.submit(ThreadSettings().run, compile_it)  # as the caller's thread would
-    finally:
-        thread.shutdown(wait=False)
+    return aside(compile_it)
