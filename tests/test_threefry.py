@@ -107,3 +107,28 @@ def test_there_are_no_words_where_the_numbers_would_differ():
     assert jax.jit(lambda key: threefry.words_of(key) is None)(jax.random.key(0))
     with jax.threefry_partitionable(False):
         assert threefry.words_of(jax.random.key(0)) is None
+
+
+@pytest.mark.parametrize("m", [1, 512, 1000, 2**16 + 1, 2**31 - 1])
+def test_numbers_drawn_in_a_program_are_those_of_jax(key, m):
+    steps = jnp.asarray([0, 1, 77, 2**31 - 1], jnp.int32)
+    expected = [jax.random.randint(jax.random.fold_in(key, t), (5,), 0, m, jnp.int32) for t in steps]
+    for x64 in (False, True):
+        with jax.enable_x64(x64):
+            drawn = jax.jit(threefry.numbers_below, static_argnums=(2, 3))(key, steps, 5, m)
+            traced = jax.jit(threefry.numbers_below, static_argnums=2)(key, steps, 5, jnp.int32(m))
+        assert drawn.dtype == traced.dtype == jnp.int32
+        np.testing.assert_array_equal(drawn, expected)
+        np.testing.assert_array_equal(traced, expected)
+
+
+def test_rows_follow_the_generator_of_their_key():
+    steps = jnp.arange(3, dtype=jnp.int32)
+    for kind in ("rbg", "threefry2x32"):
+        key = jax.random.key(5, impl=kind)
+        expected = jax.vmap(lambda k: jax.random.randint(k, (4,), 0, 9, jnp.int32))(sampling.step_keys(key, steps))
+        np.testing.assert_array_equal(sampling.drawn_rows(key, steps, 4, 9), expected)
+    with jax.threefry_partitionable(False):
+        key = jax.random.key(5)
+        expected = jax.vmap(lambda k: jax.random.randint(k, (4,), 0, 9, jnp.int32))(sampling.step_keys(key, steps))
+        np.testing.assert_array_equal(sampling.drawn_rows(key, steps, 4, 9), expected)

@@ -31,6 +31,16 @@ def step_keys(key: PRNGKeyArray, steps: Int32[Array, " n"]) -> Key[Array, " n"]:
     return jax.vmap(lambda t: jax.random.fold_in(key, t))(steps)
 
 
+def drawn_rows(
+    key: PRNGKeyArray, steps: Int32[Array, " n"], batch_size: int, m: int | Int32[Array, ""]
+) -> Int32[Array, "n b"]:
+    """Return the rows of each step: uniform numbers below m, a function of the key and the step alone."""
+    if threefry.follows(key):
+        return threefry.numbers_below(key, steps, batch_size, m)
+    pick = jax.vmap(lambda k: jax.random.randint(k, (batch_size,), 0, m, jnp.int32))
+    return pick(step_keys(key, steps))
+
+
 class FiniteSample(eqx.Module):
     """Draw uniformly with replacement from m points: D is then the uniform distribution on the sample.
 
@@ -52,9 +62,7 @@ class FiniteSample(eqx.Module):
 
     def draw(self, key: PRNGKeyArray, steps: Int32[Array, " n"], batch_size: int) -> Int32[Array, "n b"]:
         """Return the indices of the rows of each step."""
-        m = self.X.shape[0]
-        pick = jax.vmap(lambda k: jax.random.randint(k, (batch_size,), 0, m, jnp.int32))
-        return pick(step_keys(key, steps))
+        return drawn_rows(key, steps, batch_size, self.X.shape[0])
 
     def batch(self, rows: Int32[Array, " b"], batch_size: int) -> Batch:
         """Return the rows of one step."""
@@ -79,8 +87,7 @@ class PaddedSample(eqx.Module):
 
     def draw(self, key: PRNGKeyArray, steps: Int32[Array, " n"], batch_size: int) -> Int32[Array, "n b"]:
         """Return the indices of the rows of each step."""
-        pick = jax.vmap(lambda k: jax.random.randint(k, (batch_size,), 0, self.m, jnp.int32))
-        return pick(step_keys(key, steps))
+        return drawn_rows(key, steps, batch_size, self.m)
 
     def batch(self, rows: Int32[Array, " b"], batch_size: int) -> Batch:
         """Return the rows of one step."""

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int32, PRNGKeyArray, UInt32
 
 from tightwidth.precision import in_precision_of
-from tightwidth.sampling import step_keys
+from tightwidth.sampling import drawn_rows, step_keys
 
 Batch = tuple[Array, Array, Array, Array | None]
 
@@ -30,10 +30,9 @@ class Weighted(eqx.Module):
 
     def draw(self, key: PRNGKeyArray, steps: Int32[Array, " n"], batch_size: int) -> Int32[Array, "n b"]:
         """Return the indices of the rows of each step."""
-        keys, m = step_keys(key, steps), self.X.shape[0]
         if self.upper is None:
-            return jax.vmap(lambda k: jax.random.randint(k, (batch_size,), 0, m, jnp.int32))(keys)
-        bits = jax.vmap(lambda k: jax.random.bits(k, (batch_size,), jnp.uint32))(keys)
+            return drawn_rows(key, steps, batch_size, self.X.shape[0])
+        bits = jax.vmap(lambda k: jax.random.bits(k, (batch_size,), jnp.uint32))(step_keys(key, steps))
         return jnp.searchsorted(self.upper, bits, side="right").astype(jnp.int32)
 
     def batch(self, rows: Int32[Array, " b"]) -> Batch:
