@@ -6,11 +6,12 @@ points in the same order, which is drawn on the host: a program that draws it ta
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int32
 
 from tightwidth import threefry
 from tightwidth.seeds import stream_words
@@ -48,14 +49,22 @@ class DualProblem:
 
     def ascend(self, ascent: MatrixAscent, *, n_epochs: int, C: float, seed: int) -> MatrixAscent:
         """Visit every point ``n_epochs`` more times, in the box [0, C]."""
-        words, alpha, (_, outputs) = stream_words(seed, ascent.epochs), ascent.alpha, self.vector(ascent)
+        alpha, (_, outputs) = ascent.alpha, self.vector(ascent)
         with jax.enable_x64(True):
             for first in range(0, n_epochs, EPOCHS_A_CALL):
-                epochs = np.arange(first, min(first + EPOCHS_A_CALL, n_epochs))
-                orders = np.zeros((EPOCHS_A_CALL, len(self.y)), np.int32)
-                orders[: len(epochs)] = threefry.orders(threefry.fold_in(words, epochs), len(self.y))
-                alpha, outputs = _epochs(alpha, outputs, self.K, self.y, C, orders, np.int32(len(epochs)))
+                n = min(EPOCHS_A_CALL, n_epochs - first)
+                orders = _orders(seed, ascent.epochs, first, n, len(self.y))
+                alpha, outputs = _epochs(alpha, outputs, self.K, self.y, C, orders, np.int32(n))
             return MatrixAscent(np.asarray(alpha), ascent.epochs + n_epochs)
+
+
+@lru_cache(maxsize=64)  # every width of a search asks for the same, and drawing takes a fifth of an ascent
+def _orders(seed: int, begun: int, first: int, n: int, m: int) -> Int32[np.ndarray, "epochs m"]:
+    """Return the orders of n epochs from the first on, of an ascent that went on at epoch ``begun``; zeros fill up."""
+    orders = np.zeros((EPOCHS_A_CALL, m), np.int32)
+    orders[:n] = threefry.orders(threefry.fold_in(stream_words(seed, begun), np.arange(first, first + n)), m)
+    orders.flags.writeable = False
+    return orders
 
 
 @jax.jit

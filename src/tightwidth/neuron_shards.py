@@ -6,6 +6,7 @@ and draws are on all devices.  The number of neurons is filled up to a multiple 
 those that fill it up never move.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import equinox as eqx
@@ -43,7 +44,8 @@ class ShardedState(eqx.Module):
 Placed = State | ShardedState
 
 
-class NeuronShards(eqx.Module):
+@dataclass(frozen=True)
+class NeuronShards:
     """Spread the neurons of networks over the devices of a mesh, and run Algorithm 1 on them.
 
     Parameters
@@ -53,7 +55,7 @@ class NeuronShards(eqx.Module):
         same calls.
     """
 
-    mesh: Mesh = eqx.field(static=True)
+    mesh: Mesh
 
     def width(self, q: int) -> int:
         """Return the number of pairs that are shared, from q on: a multiple of 8 for each device."""
@@ -140,7 +142,8 @@ class NeuronShards(eqx.Module):
         return f"{self.mesh.size} x {', '.join(kinds)}"
 
 
-class OneDevice(eqx.Module):
+@dataclass(frozen=True)
+class OneDevice:
     """Do on one device what `NeuronShards` does on several, with the whole network in the state."""
 
     @follows_dtype

@@ -119,7 +119,7 @@ def memorize(
         message = f"--plot {plot} and --output {output} are one file; give two"
         raise InputError(message)
     check_figure_format(plot)
-    from tightwidth.cli import memorize_data, memorize_found, memorize_run
+    from tightwidth.cli import memorize_data, memorize_run
 
     memorize_run.check(settings)
     if search:
@@ -145,18 +145,21 @@ def memorize(
     if wanted is not None and memorize_search is not None:
         memorize_search.check_sample(sample, wanted, activation=settings["activation"])
     quiet = as_json or not place.reports
-    record, interrupted = memorize_run.run(sample, settings | {"devices": place.devices}, quiet=quiet), False
+    result = memorize_run.run(sample, settings | {"devices": place.devices}, quiet=quiet)
     if not place.reports:
         return
+    from tightwidth.cli import memorize_found, memorize_record, memorize_report  # which the run has begun to import
+
+    record, interrupted = memorize_record.record_of(result, sample.name), False
     if wanted is not None and memorize_search is not None:
         found = memorize_search.run(sample, wanted, activation=settings["activation"], quiet=as_json)
         record, interrupted = record.model_copy(update={"search": found}), not found.finished
     if as_json:
         typer.echo(record.to_json())
     else:
-        memorize_run.print_report(record)
+        memorize_report.print_report(record)
     write_files(
-        {output: write_json(record.to_json()), plot: lambda path: memorize_run.draw(record, path)},
+        {output: write_json(record.to_json()), plot: lambda path: memorize_report.draw(record, path)},
         quiet=as_json,
         is_done="the run itself is done",
     )

@@ -11,7 +11,7 @@ from tightwidth import __version__
 from tightwidth.cli import interrupts
 from tightwidth.cli.memorize import DEFAULT_DIM, DEFAULT_POINTS, RANDOM
 from tightwidth.cli.memorize_data import load_sample
-from tightwidth.cli.memorize_run import LINE_WIDTH
+from tightwidth.cli.memorize_report import LINE_WIDTH
 from tightwidth.cli.progress import StepProgress
 from tightwidth.errors import InputError
 from tightwidth.memory import readable_bytes

@@ -11,7 +11,7 @@ from rich.table import Table
 from tightwidth.cell_store import CellStore
 from tightwidth.cli import interrupts
 from tightwidth.cli.cell_progress import CellProgress
-from tightwidth.cli.memorize_run import LINE_WIDTH
+from tightwidth.cli.memorize_report import LINE_WIDTH
 from tightwidth.cli.progress import StepProgress
 from tightwidth.errors import InputError
 from tightwidth.experiments.sweep import Event, Failed, Started, run_steps
