@@ -148,7 +148,7 @@ def memorize(
     result = memorize_run.run(sample, settings | {"devices": place.devices}, quiet=quiet)
     if not place.reports:
         return
-    from tightwidth.cli import memorize_found, memorize_record, memorize_report  # which the run has begun to import
+    from tightwidth.cli import memorize_found, memorize_record, memorize_report  # records take time to import
 
     record, interrupted = memorize_record.record_of(result, sample.name), False
     if wanted is not None and memorize_search is not None:

@@ -1,6 +1,5 @@
 """Run `memorize` with progress."""
 
-from importlib import import_module
 from typing import Any
 
 from tightwidth.cli import interrupts
@@ -10,7 +9,6 @@ from tightwidth.memorization import Event, Planned, Tried, memorize_steps
 from tightwidth.memorization_request import check_run, check_settings
 from tightwidth.memorization_result import MemorizeResult
 from tightwidth.memorization_run import Running
-from tightwidth.threads import aside
 
 
 def check(settings: dict[str, Any]) -> None:
@@ -22,7 +20,6 @@ def check(settings: dict[str, Any]) -> None:
 
 def run(sample: Sample, settings: dict[str, Any], *, quiet: bool) -> MemorizeResult:
     """Memorize the sample, showing progress."""
-    aside(import_module, "tightwidth.cli.memorize_report")  # records take a sixth of a second to import: meanwhile
     events = memorize_steps(sample.X, sample.y, **settings)
     (m, d), seen = sample.X.shape, []
     with StepProgress(quiet=quiet) as progress:
