@@ -222,6 +222,7 @@ class TestFound:
         assert not enough[-2], "the slow loop finds the same edge"
         assert not enough[0]
 
+    @pytest.mark.slow
     def test_fewer_pairs_at_a_finite_B_than_in_the_linear_limit(self, found):
         assert max(found.finite.found) < min(found.tangent.found)
         assert found.parameters_per_sample == n_parameters(min(found.finite.found), D) / M

@@ -91,6 +91,7 @@ class TestMemorizing:
         assert widths == sorted(widths)
         assert memorizing.row("certified").n_pairs in widths
 
+    @pytest.mark.slow
     def test_the_logistic_row_reaches_epsilon_with_its_own_comparator(self):
         """The share lost of the best multiple c of the interpolant, at the T and eta of the row, is what is left."""
         table: Any = tw.plan(n_samples=M, n_features=D, loss="logistic", epsilon=0.2, n_pairs=24, calibrated=False)
@@ -112,6 +113,7 @@ class TestMemorizing:
         assert ran.certified_fraction >= 0.95
         assert ran.certified_reason is None
 
+    @pytest.mark.slow
     def test_a_plan_for_another_run_is_refused(self, memorizing):
         X, y = random_points(M, D, seed=3)
         right: Any = {"loss": "perceptron", "epsilon": 0.1, "seed": 3}

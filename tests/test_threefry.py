@@ -122,6 +122,7 @@ def test_numbers_drawn_in_a_program_are_those_of_jax(key, m):
         np.testing.assert_array_equal(traced, expected)
 
 
+@pytest.mark.slow
 def test_rows_follow_the_generator_of_their_key():
     steps = jnp.arange(3, dtype=jnp.int32)
     for kind in ("rbg", "threefry2x32"):
