@@ -21,17 +21,17 @@ def fit(
     target: Annotated[str | None, typer.Option(help="target column, by name or index [target, label or y]")] = None,
     labels: Annotated[Path | None, typer.Option(help="for .npy: a file with one target value a row")] = None,
     passes: Annotated[
-        Any, typer.Option(parser=auto_or(int), metavar="auto|N", help="how often each row is learnt from [auto]")
+        Any, typer.Option(parser=auto_or(int), metavar="auto|N", help="how often each row is learnt from")
     ] = AUTO,
     pairs: Annotated[
-        Any, typer.Option(parser=auto_or(int), metavar="auto|N", help="q, half the hidden neurons of an output [auto]")
+        Any, typer.Option(parser=auto_or(int), metavar="auto|N", help="q, half the hidden neurons of an output")
     ] = AUTO,
     output_scale: Annotated[float, typer.Option(help="B; inf is the linear limit")] = math.inf,
     activation: Annotated[str, typer.Option(help="such as relu, tanh, gelu")] = "relu",
     loss: Annotated[str | None, typer.Option(help="hinge, logistic, .. [hinge]; huber, squared, .. [huber]")] = None,
-    batch_size: Annotated[Any, typer.Option(parser=auto_or(int), metavar="auto|N", help="rows a step [auto]")] = AUTO,
+    batch_size: Annotated[Any, typer.Option(parser=auto_or(int), metavar="auto|N", help="rows a step")] = AUTO,
     learning_rate: Annotated[
-        Any, typer.Option(parser=auto_or(float), metavar="auto|X", help="eta, the embedding's [auto: adapts]")
+        Any, typer.Option(parser=auto_or(float), metavar="auto|X", help="eta, the embedding's; auto adapts it")
     ] = AUTO,
     epsilon: Annotated[float, typer.Option(help="excess loss that the width may leave")] = 0.1,
     iterate: Annotated[str, typer.Option(help="auto, average, last")] = "auto",
@@ -39,7 +39,7 @@ def fit(
     standardize: Annotated[bool, typer.Option(help="centre and scale the columns")] = True,
     on_sphere: Annotated[str, typer.Option(help="bias: append a constant, then project; project; require")] = "bias",
     buffer_rows: Annotated[
-        Any, typer.Option(parser=auto_or(int), metavar="auto|N", help="rows shuffled at a time [auto]")
+        Any, typer.Option(parser=auto_or(int), metavar="auto|N", help="rows shuffled at a time")
     ] = AUTO,
     checkpoint: Annotated[
         Path | None, typer.Option(help="where to keep how far the run is [OUTPUT.checkpoint]")
