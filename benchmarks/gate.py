@@ -1,4 +1,4 @@
-"""Compare a few ratios of times with those that were committed: a change that makes ours slower by half fails.
+"""Compare a few ratios of times with those that were committed: a change that makes ours slower by a third fails.
 
     python benchmarks/gate.py                  the exit status is 1 if a ratio is above its limit in each of 3 attempts
     python benchmarks/gate.py --write          write benchmarks/baseline.json, on a machine that does nothing else

@@ -1,8 +1,10 @@
 """Bad input to `tightwidth fit`, `predict` and `score`, full disks, changing files: one line, and nothing lost."""
 
 import errno
+import itertools
 import json
 import os
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +16,10 @@ import tightwidth as tw
 from test_cli_fit import FAST, rows, write
 from test_cli_memorize import in_process
 from test_records import strict
-from tightwidth.cli import interrupts
+from tightwidth.cli import fit_run, interrupts
 from tightwidth.data import tensor_files
 from tightwidth.estimators import DepthTwoClassifier, stream_fit, stream_run
-from tightwidth.estimators.stream_fit import fit_stream
+from tightwidth.estimators.stream_fit import fit_stream, fit_stream_steps
 
 FIT = ("-o", "m", "--task", "classify", *FAST)
 REGRESS = ("-o", "m", "--task", "regress", *FAST)
@@ -301,6 +303,25 @@ class TestCheckpoints:
         assert done.err.startswith("going on from m.checkpoint\n")
         assert not Path("m.checkpoint").exists()
         assert held("m") == held("whole")
+
+    def test_the_rate_of_a_fit_that_went_on_is_that_of_the_rows_it_learnt_from(self, call, monkeypatch):
+        def with_rates(*given, **settings):
+            with closing(fit_stream_steps(*given, **settings)) as steps:
+                for rate in itertools.count(100.0):
+                    try:
+                        event = next(steps)
+                    except StopIteration as end:
+                        return end.value
+                    rates.append(rate)
+                    yield event._replace(rows_per_second=rate)
+
+        monkeypatch.setattr(fit_run, "fit_stream_steps", with_rates)
+        rates = []
+        assert self.stopped(monkeypatch, call).code == 130
+        seen = json.loads(call("fit", "train.csv", *FIT, "--json").out)
+        assert seen["rows_per_second"] == rates[-1]
+        seen = json.loads(call("fit", "train.csv", *FIT, "--json").out)
+        assert seen["rows_per_second"] == pytest.approx(seen["n_rows"] * seen["n_passes"] / seen["seconds"])
 
     def test_of_another_job(self, call, refused, monkeypatch):
         assert self.stopped(monkeypatch, call).code == 130

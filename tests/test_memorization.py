@@ -13,7 +13,8 @@ import pytest
 
 import certificate_oracles as oracle
 import tightwidth as tw
-from tightwidth import conversions, laziness, memorization_run, network, run_settings, sampling
+from tightwidth import conversions, finite_scale, laziness, memorization_run, network, run_settings, sampling
+from tightwidth.finite_scale import Reach
 from tightwidth.worst_case import WorstCase
 
 M, D, Q, T, BATCH = 32, 8, 12, 1500, 4
@@ -256,6 +257,20 @@ class TestFiniteScale:
         np.testing.assert_allclose(
             result.decision_function(sample()[0]), limit.decision_function(sample()[0]), atol=1e-5
         )
+
+    def test_the_sufficient_scale_is_that_of_the_weights_that_were_trained(self):
+        """Also where a context of the caller's thread has other weights drawn, which another thread would not see."""
+        X, y = sample()
+        found = {}
+        for partitionable in (False, True):
+            with jax.threefry_partitionable(partitionable):
+                result: Any = tw.memorize(X, y, **FIXED, output_scale=1e7)
+            unit = X / np.linalg.norm(X, axis=1, keepdims=True)
+            Z = unit @ np.asarray(result.network.W_half).T
+            size = {"C": 1.0, "q": Q, "n_steps": T, "learning_rate": result.learning_rate, "L": 1.0}
+            found[partitionable] = finite_scale.sufficient_B(Reach(np.abs(Z).min(), Z.max()), **size)
+            assert result.sufficient_output_scale == pytest.approx(found[partitionable], rel=2e-3)
+        assert abs(found[True] / found[False] - 1) > 0.02
 
     def test_a_smooth_activation_is_certified_once_it_is_nearly_linear(self):
         near, far = (run(activation="tanh", output_scale=B) for B in (1e9, 30.0))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from tightwidth import sphere
 from tightwidth.activations import Activation
@@ -214,7 +214,9 @@ def _memorize(
     yield Planned(plan)
     compilation.begin(plan.n_pairs)
     run = Run(sample, plan)
-    known = aside(_known_before_the_run, sample, plan, R)  # another core has little to do while a small network steps
+    known = aside(
+        _known_before_the_run, sample, plan, run.start.W_half, R
+    )  # another core has little to do while a small network steps
     run.look()
     seconds_compile = compilation.seconds(plan.n_pairs)
     stopped = yield from run.steps(target, stop)
@@ -267,8 +269,13 @@ def _memorize(
     )
 
 
-def _known_before_the_run(sample: Sample, plan: Plan, R: float) -> tuple[WorstCase | str, Reach]:
-    """Return what Theorem 7 asks for, and how near the sample comes to the kinks of the network's start."""
+def _known_before_the_run(
+    sample: Sample, plan: Plan, W_half: Float[Array, "q d"] | Float[np.ndarray, "q d"], R: float
+) -> tuple[WorstCase | str, Reach]:
+    """Return what Theorem 7 asks for, and how near the sample comes to a kink at the initial weights.
+
+    The weights are handed over: drawn here, they would not follow a context in which the caller's were drawn.
+    """
     settings = sample.settings
     demanded = worst_case(
         sample.X,
@@ -280,5 +287,4 @@ def _known_before_the_run(sample: Sample, plan: Plan, R: float) -> tuple[WorstCa
         batch_size=plan.batch_size,
         seed=settings.seed,
     )
-    Z = preactivations(sample.start(plan.n_pairs).W_half, sample.X)
-    return demanded, reach(Z, settings.activation)
+    return demanded, reach(preactivations(W_half, sample.X), settings.activation)

@@ -43,6 +43,7 @@ def run(
         warnings.simplefilter("default", StreamWarning)
         warnings.showwarning = lambda message, *_args, **_more: progress.say(f"note: {message}")
         goes_on = checkpoint.exists() and not settings["anew"]
+        rate = None  # of rows in this run, where earlier ones have learnt from a part of them
         steps = fit_stream_steps(estimator, data, **settings)
         try:
             while True:
@@ -50,7 +51,9 @@ def run(
                 interrupts.check()
                 if goes_on and event.doing == "fit":  # the checkpoint is of this job
                     progress.say(f"going on from {checkpoint}")
-                    goes_on = False
+                    goes_on, rate = False, event.rows_per_second
+                elif rate is not None:
+                    rate = event.rows_per_second
                 _show(event, progress, task)
         except StopIteration as end:
             estimator = end.value
@@ -65,7 +68,10 @@ def run(
         raise InputError(message)
     models.save(estimator, output)
     checkpoint.unlink(missing_ok=True)
-    return _record(estimator, data, task, output, time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    if rate is None:
+        rate = estimator.n_rows_ * estimator.n_passes_ / seconds
+    return _record(estimator, data, task, output, seconds, rate)
 
 
 def _show(event: StreamProgress, progress: StepProgress, task: str) -> None:
@@ -89,7 +95,7 @@ def _number(task: str, misses: float) -> str:
     return f"{misses:.2%}" if task == "classify" else f"{CUT * misses:.4f}"
 
 
-def _record(estimator: Any, data: str, task: Any, output: Path, seconds: float) -> FitRecord:
+def _record(estimator: Any, data: str, task: Any, output: Path, seconds: float, rate: float) -> FitRecord:
     plan, said = estimator.plan_, estimator.certificate_
     q, d = estimator.W_half_.shape
     K = len(plan.norms)
@@ -117,7 +123,7 @@ def _record(estimator: Any, data: str, task: Any, output: Path, seconds: float) 
         dtype=str(np.dtype(estimator.W_half_.dtype)),
         seed=int(estimator.random_state),
         seconds=seconds,
-        rows_per_second=estimator.n_rows_ * estimator.n_passes_ / seconds,
+        rows_per_second=rate,
         device=jax.devices()[0].device_kind,
         version=__version__,
     )
