@@ -270,7 +270,7 @@ def _memorize(
 
 
 def _known_before_the_run(
-    sample: Sample, plan: Plan, W_half: Float[Array, "q d"] | Float[np.ndarray, "q d"], R: float
+    sample: Sample, plan: Plan, W_half: Float[Array, "q d"], R: float
 ) -> tuple[WorstCase | str, Reach]:
     """Return what Theorem 7 asks for, and how near the sample comes to a kink at the initial weights.
 

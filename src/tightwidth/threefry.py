@@ -6,6 +6,7 @@ itself, `numbers_below`, is written out here too, since it is most of what there
 """
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,8 +22,7 @@ BLOCK = 1 << 12  # numbers that the one compiled program here is given, however 
 LEAST = np.nextafter(np.float32(-1), np.float32(0))
 
 Words = UInt32[np.ndarray, "... 2"]
-Half = UInt32[np.ndarray, "..."] | UInt32[Array, "..."]
-Halves = tuple[Half, Half]
+Halves = tuple[Any, Any]  # of words, uint32, NumPy's or traced
 
 
 def follows(key: PRNGKeyArray) -> bool:
@@ -45,7 +45,7 @@ def words_of_seed(seed: int) -> UInt32[np.ndarray, "2"]:
     return np.array([0, seed], np.uint32)
 
 
-def _hashed(key: Halves, low: Half) -> Halves:
+def _hashed(key: Halves, low: Any) -> Halves:
     """Return the hashes of the counters (0, low) under keys, by twenty rounds, traced or not."""
     first, second = key
     keys = first, second, first ^ second ^ PARITY
@@ -58,7 +58,7 @@ def _hashed(key: Halves, low: Half) -> Halves:
     return left, right
 
 
-def _halves(words: UInt32[np.ndarray, "... 2"] | UInt32[Array, "... 2"]) -> Halves:
+def _halves(words: Words) -> Halves:
     return words[..., 0], words[..., 1]
 
 
