@@ -214,9 +214,8 @@ def _memorize(
     yield Planned(plan)
     compilation.begin(plan.n_pairs)
     run = Run(sample, plan)
-    known = aside(
-        _known_before_the_run, sample, plan, run.start.W_half, R
-    )  # another core has little to do while a small network steps
+    # beside the run: a small network keeps one core busy, and what compiles meanwhile would be waited for
+    known = aside(_known_before_the_run, sample, plan, run.start.W_half, R)
     run.look()
     seconds_compile = compilation.seconds(plan.n_pairs)
     stopped = yield from run.steps(target, stop)
