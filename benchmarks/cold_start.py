@@ -1,7 +1,7 @@
 """A small job from a cold start, `tightwidth memorize --points 512 --dim 16`, beside what starts anyway.
 
 Each run is a new process that finds JAX's compilation cache empty; *cached* finds what an earlier run left there
-(`JAX_COMPILATION_CACHE_DIR`, entries of any size).
+(`JAX_COMPILATION_CACHE_DIR`, entries of any size). Python's own compiled modules are kept in either case.
 """
 
 from contests import Case, Contestant, Ratio

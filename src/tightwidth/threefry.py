@@ -2,7 +2,7 @@
 
 In XLA every program that draws takes a tenth of a second or more to compile, for a handful of numbers.  Words are the
 two halves of a key, uint32 [..., 2]; counters are hashed with it (Salmon and others, 2011).  What a compiled loop draws
-itself, `numbers_below`, is written out here too, since it is most of what there is to compile in a step.
+itself, `numbers_below`, is written out here too: by `jax.random` it is half of what there is to compile in a step.
 """
 
 import math
